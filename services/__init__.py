@@ -1,0 +1,1 @@
+"""The three services of the connector: scheduler, fetcher and importer."""

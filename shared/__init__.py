@@ -1,0 +1,1 @@
+"""The treaty between the services: only what two of them would break each other by disagreeing about."""

@@ -1,0 +1,74 @@
+"""The blob store: files kept under their own SHA-256, on any object store that one URL names."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+import obstore
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from shared.errors import BlobCorrupt, BlobMissing
+from shared.ids import new_id
+
+_CHUNK = 8 * 1024 * 1024
+_READ = 1024 * 1024
+_INCOMING = "incoming"
+
+
+def blob_key(org_id: UUID, checksum: str) -> str:
+    """Where a file of an organisation with this SHA-256 is kept; organisations share no blob."""
+    return f"org/{org_id}/{checksum}"
+
+
+class Blobs:
+    """Write aside, rename when whole, verify on read."""
+
+    def __init__(self, url: str) -> None:
+        self._store: ObjectStore = _store(url)
+
+    def stage(self, chunks: Iterable[bytes]) -> str:
+        """Write the bytes aside and return their temporary key. An exception of `chunks` leaves nothing behind."""
+        key = f"{_INCOMING}/{new_id()}"
+        obstore.put(self._store, key, iter(chunks), chunk_size=_CHUNK)
+        return key
+
+    def keep(self, staged: str, key: str) -> None:
+        """Give staged bytes their final name; the same bytes may be kept again."""
+        obstore.rename(self._store, staged, key, overwrite=True)
+
+    def drop(self, staged: str) -> None:
+        """Forget staged bytes that are not needed."""
+        obstore.delete(self._store, staged)
+
+    def read(self, key: str, checksum: str) -> Iterator[bytes]:
+        """The blob's bytes; BlobMissing at once, BlobCorrupt at the end if they are not those of `checksum`."""
+        try:
+            found = obstore.get(self._store, key)
+        except FileNotFoundError:
+            raise BlobMissing("the blob store has lost a file") from None
+        return _verified((bytes(chunk) for chunk in found.stream(min_chunk_size=_READ)), checksum)
+
+    def ready(self) -> bool:
+        """Whether the store answers."""
+        try:
+            obstore.head(self._store, "ready")
+        except FileNotFoundError:
+            return True
+        except obstore.exceptions.BaseError:
+            return False
+        return True
+
+
+def _verified(chunks: Iterable[bytes], checksum: str) -> Iterator[bytes]:
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != checksum:
+        raise BlobCorrupt("a blob's bytes changed at rest")
+
+
+def _store(url: str) -> ObjectStore:
+    if url.startswith("file://"):
+        return LocalStore(url.removeprefix("file://"), mkdir=True)
+    return from_url(url)

@@ -1,0 +1,83 @@
+"""dramatiq's RabbitMQ broker, with the ways in which it loses a message closed."""
+
+from typing import Any
+
+from dramatiq import Broker, MessageProxy, Middleware
+from dramatiq.brokers.rabbitmq import RabbitmqBroker
+from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
+from dramatiq.errors import BrokerError
+
+from shared.errors import BadMessage
+
+# Well above the restarts a job can meet, well below for ever: a message that kills each worker is parked at last.
+_DELIVERY_LIMIT = 20
+_MAX_RETRIES = 3
+_FIRST_RETRY_MS = 1_000
+
+
+class SafeConsumer(RabbitmqConsumer):
+    """Acknowledges a message only on the connection that brought it.
+
+    Delivery tags start at 1 on each connection, so a late acknowledgement would hit another message.
+    """
+
+    def __next__(self) -> Any:
+        message = super().__next__()
+        if message is not None:
+            message.consumer = self
+        return message
+
+    def ack(self, message: Any) -> None:
+        """Acknowledge, unless the connection that brought the message is gone: then it comes again."""
+        if message.consumer is self:
+            super().ack(message)
+
+    def nack(self, message: Any) -> None:
+        """Reject into the dead-letter queue, under the same condition."""
+        if message.consumer is self:
+            super().nack(message)
+
+
+class QuorumBroker(RabbitmqBroker):
+    """Durable quorum queues, publisher confirms, safe acknowledgements."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url=url, confirm_delivery=True, middleware=[RetryOrPark()])
+
+    @property
+    def consumer_class(self) -> type[SafeConsumer]:
+        """The consumer that each queue gets."""
+        return SafeConsumer
+
+    def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
+        arguments: dict[str, Any] = super()._build_queue_arguments(queue_name)
+        return arguments | {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
+
+
+class RetryOrPark(Middleware):
+    """A job that raised is tried again a few times, then parked in the dead-letter queue.
+
+    Unlike dramatiq's own Retries it writes no traceback into the message, and a retry that cannot be published parks
+    the message instead of losing it.
+    """
+
+    def after_process_message(
+        self,
+        broker: Broker,
+        message: MessageProxy,
+        *,
+        result: object = None,  # noqa: ARG002 - dramatiq's signature
+        exception: BaseException | None = None,
+    ) -> None:
+        """Decide what becomes of a message whose job ended."""
+        if exception is None:
+            return
+        retries: int = message.options.get("retries", 0)
+        if isinstance(exception, BadMessage) or retries >= _MAX_RETRIES:
+            message.fail()
+            return
+        again = message.copy(options={"retries": retries + 1})
+        try:
+            broker.enqueue(again, delay=_FIRST_RETRY_MS * 2**retries)
+        except BrokerError:
+            message.fail()

@@ -1,0 +1,163 @@
+"""Events from and to the UI: CloudEvents on two topic exchanges, through raw pika."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pika
+import structlog
+from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.exceptions import AMQPError
+from pydantic import ValidationError
+
+from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
+from shared.errors import BadMessage, BusUnavailable, describe
+
+log = structlog.get_logger()
+
+UI_QUEUE = "sftp-connector.ui-events"
+PARKED_QUEUE = "sftp-connector.ui-events.parked"
+_QUORUM = {"x-queue-type": "quorum"}
+# On RabbitMQ 4 a quorum queue drops after 20 deliveries by default; an event that kills us is parked before that.
+_DELIVERIES = 10
+_RECONNECT_SECONDS = 1.0
+_PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/cloudevents+json")
+
+_FAULTS = (AMQPError, OSError)
+
+
+class EventPublisher:
+    """Publishes events with confirms, for one thread. It connects when it is first needed and after each fault."""
+
+    def __init__(self, url: str) -> None:
+        self._parameters = pika.URLParameters(url)
+        self._connection: BlockingConnection | None = None
+        self._channel: BlockingChannel | None = None
+
+    def publish(self, event_type: str, body: dict[str, Any]) -> None:
+        """Return when RabbitMQ has the event; that nobody listens is normal. BusUnavailable otherwise."""
+        try:
+            self._open().basic_publish(EVENTS_EXCHANGE, event_type, json.dumps(body).encode(), _PERSISTENT)
+        except _FAULTS as error:
+            self.close()
+            raise BusUnavailable(describe(error)) from None
+
+    def _open(self) -> BlockingChannel:
+        if self._channel is None:
+            self._connection = BlockingConnection(self._parameters)
+            self._channel = self._connection.channel()
+            self._channel.confirm_delivery()
+            self._channel.exchange_declare(EVENTS_EXCHANGE, "topic", durable=True)
+        return self._channel
+
+    def close(self) -> None:
+        """Close the connection; it is opened again when needed."""
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None and connection.is_open:
+            try:
+                connection.close()
+            except _FAULTS as error:
+                log.debug("events.close_failed", error=describe(error))
+
+
+class EventConsumer(threading.Thread):
+    """Hands each UI event to `handle` and acknowledges it afterwards; reconnects for ever.
+
+    `handle` raises BadMessage for what can never be understood: it is parked with every secret masked. After any
+    other exception the event is delivered again.
+    """
+
+    def __init__(self, url: str, handle: Callable[[CloudEvent], None]) -> None:
+        super().__init__(name="ui-events", daemon=True)
+        self._parameters = pika.URLParameters(url)
+        self._handle = handle
+        self._stopping = threading.Event()
+        self.connected = threading.Event()
+
+    def run(self) -> None:
+        """Consume until `stop`."""
+        while not self._stopping.is_set():
+            try:
+                self._consume()
+            except _FAULTS as error:
+                log.warning("ui_events.connection_lost", error=describe(error))
+            self.connected.clear()
+            self._stopping.wait(_RECONNECT_SECONDS)
+
+    def stop(self, grace_seconds: float) -> None:
+        """Finish the event in hand, at most this long."""
+        self._stopping.set()
+        self.join(grace_seconds)
+
+    def _consume(self) -> None:
+        with BlockingConnection(self._parameters) as connection:
+            channel = connection.channel()
+            declare(channel)
+            channel.basic_qos(prefetch_count=1)
+            self.connected.set()
+            # The generator ends without an error when the broker cancels the consumer: the caller reconnects then.
+            for method, properties, body in channel.consume(UI_QUEUE, inactivity_timeout=0.2):
+                if self._stopping.is_set():
+                    return
+                if method is not None:
+                    self._deliver(connection, channel, method.delivery_tag, properties, body)
+
+    def _deliver(
+        self, connection: BlockingConnection, channel: BlockingChannel, tag: int, properties: Any, body: bytes
+    ) -> None:
+        try:
+            if (properties.headers or {}).get("x-delivery-count", 0) >= _DELIVERIES:
+                raise BadMessage("it failed too often")
+            self._handle(parse(body))
+        except BadMessage as error:
+            log.error("ui_events.parked", reason=str(error))
+            park(channel, body, str(error))
+        except Exception as error:
+            log.exception("ui_events.failed", error=describe(error))
+            connection.sleep(_RECONNECT_SECONDS)
+            channel.basic_nack(tag, requeue=True)
+            return
+        channel.basic_ack(tag)
+
+
+def declare(channel: BlockingChannel) -> None:
+    """Make the exchanges, the queue of UI events and that of parked ones, if they are missing."""
+    for exchange in (UI_EXCHANGE, EVENTS_EXCHANGE):
+        channel.exchange_declare(exchange, "topic", durable=True)
+    channel.queue_declare(UI_QUEUE, durable=True, arguments=_QUORUM)
+    channel.queue_declare(PARKED_QUEUE, durable=True, arguments=_QUORUM)
+    for event_type in UI_EVENTS:
+        channel.queue_bind(UI_QUEUE, UI_EXCHANGE, event_type)
+
+
+def parse(body: bytes) -> CloudEvent:
+    """The envelope; BadMessage when it is none."""
+    try:
+        return CloudEvent.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise BadMessage(f"not a CloudEvent: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def park(channel: BlockingChannel, body: bytes, reason: str) -> None:
+    """Keep what an operator needs of an event that was given up: no secret is among it."""
+    content = {"reason": reason, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest(), "event": masked(body)}
+    channel.basic_publish("", PARKED_QUEUE, json.dumps(content).encode(), _PERSISTENT)
+
+
+def masked(body: bytes) -> Any:
+    """The event with the values of its secret fields replaced; None when it is not JSON."""
+    try:
+        return _mask(json.loads(body))
+    except (ValueError, RecursionError):
+        return None
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: "***" if key in SECRET_FIELDS else _mask(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_mask(item) for item in value]
+    return value

@@ -1,0 +1,514 @@
+"""Every message between the services and every event to and from the UI: the vocabulary of the system.
+
+Jobs are hints ("look at run 42"): the database row is the truth, a lost job is sent again, a repeated one changes
+nothing. Fields are only ever added, with defaults, so that old and new code can run side by side.
+Events are CloudEvents 1.0 in structured JSON.
+"""
+
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from shared.fields import ConnectorName, FilePath, Host, Port, Text, Username
+
+UI_EXCHANGE = "leadbay.ui"
+EVENTS_EXCHANGE = "leadbay.events"
+
+
+class Job(BaseModel):
+    """A message on a work queue: frozen, primitive, under 4 KB, without rows of a file and without plain secrets."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    queue: ClassVar[str]
+
+
+class Known(BaseModel):
+    """The file version that was last imported or refused, and the look at which it was seen."""
+
+    model_config = ConfigDict(frozen=True)
+    checksum: str  # SHA-256 of the bytes, lower-case hex
+    size: int | None  # bytes
+    mtime: int | None  # seconds since 1970, the server's clock
+    looked_at: datetime  # our clock
+
+
+class Endpoint(BaseModel):
+    """Where a file is and how to log in there."""
+
+    model_config = ConfigDict(frozen=True)
+    host: str
+    port: int
+    username: str
+    path: str
+    sealed_password: str
+    host_keys: tuple[str, ...] = ()  # accepted, as "ssh-ed25519 SHA256:..."; empty: the first one seen is pinned
+
+
+class FetchRequested(Job):
+    """Scheduler to fetcher: see whether the file changed and bring it if so. Exactly one answer follows."""
+
+    queue = "sftp.fetch"
+    run_id: UUID
+    org_id: UUID
+    connector_id: UUID
+    endpoint: Endpoint
+    known: Known | None = None
+    full_check: bool = False  # download even if size and mtime say that nothing changed
+
+
+class FetchProgressed(Job):
+    """Fetcher to scheduler: this run is being worked on; it keeps the lease alive."""
+
+    queue = "sftp.reports"
+    run_id: UUID
+    phase: Literal["started", "downloading", "stored"]
+    received_bytes: int = 0
+    size: int | None = None
+
+
+class FetchReported(Job):
+    """Fetcher to scheduler: the answer when there is nothing to import."""
+
+    queue = "sftp.reports"
+    run_id: UUID
+    verdict: Literal["unchanged", "not_settled", "failed"]
+    code: str | None = None  # of shared.errors, unless unchanged
+    detail: str = ""  # what was seen, in plain words; never a secret
+    size: int | None = None
+    mtime: int | None = None
+    looked_at: datetime | None = None
+    downloaded: bool = False  # the bytes were compared, not only size and mtime
+    host_key: str | None = None
+
+
+class ImportRequested(Job):
+    """Fetcher (or scheduler, for a stored blob) to importer: the content changed, here it is."""
+
+    queue = "sftp.import"
+    run_id: UUID
+    org_id: UUID
+    connector_id: UUID
+    checksum: str
+    blob: str  # key in the blob store
+    size: int
+    mtime: int | None = None
+    looked_at: datetime
+    host_key: str | None = None
+
+
+class ConnectionTestRequested(Job):
+    """Scheduler to fetcher, on a queue of its own: try the form's fields."""
+
+    queue = "sftp.test"
+    test_id: UUID
+    org_id: UUID
+    subject_id: UUID  # what the password is sealed for: the connector, or this test
+    endpoint: Endpoint
+
+
+class Step(BaseModel):
+    """One step of a connection test."""
+
+    model_config = ConfigDict(frozen=True)
+    name: Literal["address", "connect", "host_key", "login", "file"]
+    ok: bool
+    code: str | None = None
+    message: str = ""
+
+
+class ConnectionTested(Job):
+    """Fetcher to scheduler: how the test went."""
+
+    queue = "sftp.reports"
+    test_id: UUID
+    ok: bool
+    steps: tuple[Step, ...]
+    host_key: str | None = None
+    size: int | None = None
+    mtime: int | None = None
+    took_ms: int = 0
+
+
+JOBS: tuple[type[Job], ...] = (
+    FetchRequested,
+    FetchProgressed,
+    FetchReported,
+    ImportRequested,
+    ConnectionTestRequested,
+    ConnectionTested,
+)
+
+
+class Asked(BaseModel):
+    """What every event from the UI names: for whom, by whom, in which role."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: ClassVar[str]
+    organisation_id: UUID
+    user_id: UUID
+    role: str = Field(description="ADMIN or MEMBER; only ADMIN may change anything")
+
+
+class AboutConnector(Asked):
+    """An event about one existing connector of the organisation."""
+
+    connector_id: UUID
+
+
+class ConnectionTestAsked(Asked):
+    """*Test connection*: of a form, or of an existing connector (then the password may be left out)."""
+
+    type = "sftp_connector.test"
+    connector_id: UUID | None = None
+    host: Host
+    port: Port = 22
+    username: Username
+    password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
+    path: FilePath
+
+
+class CreateAsked(Asked):
+    """*Connect*: make the connector and queue its first sync."""
+
+    type = "sftp_connector.create"
+    name: ConnectorName = ""
+    host: Host
+    port: Port = 22
+    username: Username
+    password: SecretStr = Field(min_length=1, max_length=1024)
+    path: FilePath
+    interval_seconds: int = Field(default=900, ge=60, le=604_800)
+
+
+class UpdateAsked(AboutConnector):
+    """Change some fields; those left out stay. Another host, port or user name needs the password again."""
+
+    type = "sftp_connector.update"
+    name: ConnectorName | None = None
+    host: Host | None = None
+    port: Port | None = None
+    username: Username | None = None
+    password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
+    path: FilePath | None = None
+    interval_seconds: int | None = Field(default=None, ge=60, le=604_800)
+
+
+class DeleteAsked(AboutConnector):
+    """Remove the connector and its password; leads stay."""
+
+    type = "sftp_connector.delete"
+
+
+class SyncNowAsked(AboutConnector):
+    """Check the file at once."""
+
+    type = "sftp_connector.sync_now"
+
+
+class PauseAsked(AboutConnector):
+    """Stop checking the file."""
+
+    type = "sftp_connector.pause"
+
+
+class ResumeAsked(AboutConnector):
+    """Check the file again from now on."""
+
+    type = "sftp_connector.resume"
+
+
+class AcceptHostKeyAsked(AboutConnector):
+    """Trust this host key from now on, beside those already accepted."""
+
+    type = "sftp_connector.accept_host_key"
+    host_key: str = Field(pattern=r"^[a-z0-9@.-]{3,64} SHA256:[A-Za-z0-9+/]{43}$", examples=["ssh-ed25519 SHA256:..."])
+
+
+class MappingSavedAsked(Asked):
+    """The organisation's import mapping, the same that manual CSV imports use, was saved."""
+
+    type = "import_mapping.saved"
+    fields: dict[Text, Text] = Field(max_length=500)
+    statuses: dict[Text, Text] = Field(default_factory=dict, max_length=2000)
+    default_status: str | None = None
+
+
+UI_EVENTS: dict[str, type[Asked]] = {
+    asked.type: asked
+    for asked in (
+        ConnectionTestAsked,
+        CreateAsked,
+        UpdateAsked,
+        DeleteAsked,
+        SyncNowAsked,
+        PauseAsked,
+        ResumeAsked,
+        AcceptHostKeyAsked,
+        MappingSavedAsked,
+    )
+}
+SECRET_FIELDS = frozenset({"password", "private_key", "passphrase"})
+
+
+class Told(BaseModel):
+    """What every event to the UI names. `in_reply_to` is the id of the UI event that it answers, if any."""
+
+    model_config = ConfigDict(frozen=True)
+    type: ClassVar[str]
+    organisation_id: UUID
+    in_reply_to: str | None = None
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a form."""
+
+    model_config = ConfigDict(frozen=True)
+    field: str
+    code: str
+    message: str
+
+
+class Refused(Told):
+    """The event changed nothing, and why."""
+
+    type = "sftp_connector.refused"
+    connector_id: UUID | None = None
+    code: str
+    message: str
+    action: str
+    errors: tuple[FieldProblem, ...] = ()
+
+
+class Tested(Told):
+    """The outcome of *Test connection*; `ok` is the green check mark."""
+
+    type = "sftp_connector.tested"
+    test_id: UUID
+    connector_id: UUID | None = None
+    ok: bool
+    steps: tuple[Step, ...]
+    host_key: str | None = None
+    size: int | None = None
+    mtime: datetime | None = None
+    took_ms: int
+
+
+class ConnectorView(BaseModel):
+    """A connector as the admin sees it; there is no password in it."""
+
+    model_config = ConfigDict(frozen=True)
+    id: UUID
+    name: str
+    host: str
+    port: int
+    username: str
+    path: str
+    interval_seconds: int
+    state: Literal["active", "paused", "deleted"]
+    host_keys: tuple[str, ...]
+    next_check_at: datetime | None
+
+
+class ConnectorTold(Told):
+    """A change of the connector itself."""
+
+    connector: ConnectorView
+
+
+class Created(ConnectorTold):
+    """The connector exists; its first sync is queued."""
+
+    type = "sftp_connector.created"
+
+
+class Updated(ConnectorTold):
+    """The connector's fields, or its accepted host keys, changed."""
+
+    type = "sftp_connector.updated"
+
+
+class Paused(ConnectorTold):
+    """The file is not checked any more; `code` says why when Leadbay paused it by itself."""
+
+    type = "sftp_connector.paused"
+    code: str | None = None
+    message: str = ""
+    action: str = ""
+
+
+class Resumed(ConnectorTold):
+    """The file is checked again."""
+
+    type = "sftp_connector.resumed"
+
+
+class Deleted(Told):
+    """The connector and its password are gone; leads stay."""
+
+    type = "sftp_connector.deleted"
+    connector_id: UUID
+
+
+class HostKeyChanged(Told):
+    """The server shows a key that nobody accepted; no password was sent."""
+
+    type = "sftp_connector.host_key_changed"
+    connector_id: UUID
+    accepted: tuple[str, ...]
+    seen: str
+
+
+class RunTold(Told):
+    """Something happened to a run."""
+
+    connector_id: UUID
+    run_id: UUID
+
+
+class SyncQueued(RunTold):
+    """A look at the file is queued; `already_running` when an earlier one is still open and stands for it."""
+
+    type = "sftp_connector.sync_queued"
+    trigger: str
+    already_running: bool = False
+
+
+class SyncStarted(RunTold):
+    """A fetcher took the run."""
+
+    type = "sftp_connector.sync_started"
+
+
+class SyncUnchanged(RunTold):
+    """The file is as it was: nothing was imported."""
+
+    type = "sftp_connector.sync_unchanged"
+    detail: str
+
+
+class SyncHeld(RunTold):
+    """The file cannot be imported just now; it is looked at again by itself."""
+
+    type = "sftp_connector.sync_held"
+    code: str
+    message: str
+    action: str
+    next_check_at: datetime | None
+
+
+class RowCounts(BaseModel):
+    """Records of the file: read = created + updated + unchanged + rejected + ignored."""
+
+    model_config = ConfigDict(frozen=True)
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    ignored: int = 0
+
+
+class RejectedRow(BaseModel):
+    """A record that was not imported, or a cell that was left out; it never holds the cell's value."""
+
+    model_config = ConfigDict(frozen=True)
+    line: int
+    column: str | None = None
+    code: str
+    reason: str
+
+
+class SyncSucceeded(RunTold):
+    """The file was imported whole; its rejected rows are counted, the first of them listed."""
+
+    type = "sftp_connector.sync_succeeded"
+    checksum: str
+    mapping_version: int
+    rows: RowCounts
+    rejects: tuple[RejectedRow, ...] = ()
+    warning_count: int = 0
+    warnings: tuple[RejectedRow, ...] = ()
+    unknown_statuses: dict[str, int] = Field(default_factory=dict)
+    unmapped_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
+
+
+class SyncFailed(RunTold):
+    """The run ended without an import; leads are as they were."""
+
+    type = "sftp_connector.sync_failed"
+    code: str
+    message: str
+    action: str
+    detail: str = ""
+    next_check_at: datetime | None = None
+
+
+class MappingSaved(Told):
+    """The mapping is kept under a version; files are imported again with it."""
+
+    type = "import_mapping.accepted"
+    version: int
+
+
+class BulkProgress(BaseModel):
+    """The counters of the notification bell."""
+
+    model_config = ConfigDict(frozen=True)
+    total_count: int
+    success_count: int
+    failure_count: int
+    quota_hit_count: int = 0
+
+
+class NotificationPushed(Told):
+    """A row of the notification bell, pushed on progress and once more when it is done."""
+
+    type = "notification"
+    title: str
+    content: str
+    in_progress: bool
+    file_import_id: UUID
+    bulk_progress: BulkProgress
+
+
+TOLD: tuple[type[Told], ...] = (
+    Refused,
+    Tested,
+    Created,
+    Updated,
+    Paused,
+    Resumed,
+    Deleted,
+    HostKeyChanged,
+    SyncQueued,
+    SyncStarted,
+    SyncUnchanged,
+    SyncHeld,
+    SyncSucceeded,
+    SyncFailed,
+    MappingSaved,
+    NotificationPushed,
+)
+
+
+class CloudEvent(BaseModel):
+    """The envelope of every event (CloudEvents 1.0, structured JSON). Source and id together make it unique."""
+
+    model_config = ConfigDict(extra="ignore")
+    specversion: Literal["1.0"] = "1.0"
+    id: str = Field(min_length=1, max_length=200)
+    source: str = Field(min_length=1, max_length=200)
+    type: str = Field(min_length=1, max_length=200)
+    time: datetime | None = None
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: dict[str, Any]
+
+    @field_validator("data", mode="before")
+    @classmethod
+    def _object(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            raise ValueError("data must be a JSON object")
+        return data

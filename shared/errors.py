@@ -1,0 +1,159 @@
+"""Every code that a run, a test or a refused event can end with: plain words, and what the admin can do."""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class TryAgain(StrEnum):
+    """What trying again is worth."""
+
+    SOON = "soon"  # the file was being written: look again within seconds or minutes
+    LATER = "later"  # a passing fault: back off, up to a day
+    CHANGED = "changed"  # pointless until the file, the form or the mapping changes
+
+
+class Advice(NamedTuple):
+    """What a code means to the admin who reads it."""
+
+    message: str
+    action: str
+    try_again: TryAgain
+
+
+CODES: dict[str, Advice] = {
+    "dns_failed": Advice(
+        "The host name could not be resolved.", "Check the Host field for a typing error.", TryAgain.LATER
+    ),
+    "address_blocked": Advice(
+        "The host points to an address inside a private or reserved network.",
+        "Enter a host that is reachable from the internet.",
+        TryAgain.CHANGED,
+    ),
+    "connect_timeout": Advice(
+        "The server did not answer in time.",
+        "Check host and port, and that the server's firewall lets Leadbay in.",
+        TryAgain.LATER,
+    ),
+    "connection_refused": Advice(
+        "The server refused the connection.",
+        "Check the port and that the SFTP server is running.",
+        TryAgain.LATER,
+    ),
+    "connection_lost": Advice(
+        "The server closed the connection.",
+        "Nothing to do unless it goes on; then ask the server's owner.",
+        TryAgain.LATER,
+    ),
+    "not_ssh": Advice(
+        "The server answers, but not as an SFTP server.",
+        "Check the port: SFTP usually listens on 22.",
+        TryAgain.LATER,
+    ),
+    "weak_algorithms": Advice(
+        "The server offers only outdated encryption.",
+        "Ask the server's owner for AES-GCM or AES-CTR with SHA-2.",
+        TryAgain.CHANGED,
+    ),
+    "host_key_changed": Advice(
+        "The server shows another host key than the one that was accepted.",
+        "Ask the server's owner whether the key was changed; if so, accept the new key.",
+        TryAgain.CHANGED,
+    ),
+    "login_refused": Advice("The server refused user name or password.", "Enter the password again.", TryAgain.CHANGED),
+    "secret_unreadable": Advice(
+        "The stored password cannot be read any more.", "Enter the password again.", TryAgain.CHANGED
+    ),
+    "sftp_unavailable": Advice(
+        "The login works, but the server offers no SFTP.",
+        "Ask the server's owner to allow SFTP.",
+        TryAgain.LATER,
+    ),
+    "file_not_found": Advice("The file was not found.", "Check the File Path, letter case included.", TryAgain.LATER),
+    "permission_denied": Advice(
+        "The user may not read the file.", "Ask the server's owner for read permission.", TryAgain.LATER
+    ),
+    "not_a_file": Advice(
+        "The path is a folder or a special file.", "Enter the full path of one CSV file.", TryAgain.LATER
+    ),
+    "file_too_large": Advice(
+        "The file is larger than allowed.",
+        "Export fewer rows, or ask Leadbay for a higher limit.",
+        TryAgain.LATER,
+    ),
+    "transfer_broken": Advice("The transfer broke off.", "Nothing to do: it is tried again.", TryAgain.LATER),
+    "not_settled": Advice(
+        "The file changed while it was read.", "Nothing to do: it is looked at again shortly.", TryAgain.SOON
+    ),
+    "timed_out": Advice("There was no answer in time.", "Try again in a few minutes.", TryAgain.LATER),
+    "gave_up": Advice(
+        "The work on this file was interrupted too often.",
+        "Leadbay's operators have been told; a new version of the file is tried again.",
+        TryAgain.LATER,
+    ),
+    "company_name_not_mapped": Advice(
+        "No column of the file is mapped to the company name.",
+        "Map one column of the file to the company name in the import mapping.",
+        TryAgain.CHANGED,
+    ),
+    "not_utf8": Advice("The file is not valid UTF-8 text.", "Export the file as CSV in UTF-8.", TryAgain.CHANGED),
+    "empty_file": Advice("The file is empty.", "Check the export; a header row is needed.", TryAgain.CHANGED),
+    "bad_header": Advice("The header row cannot be read.", "Export the file as CSV again.", TryAgain.CHANGED),
+    "duplicate_column": Advice(
+        "A mapped column stands twice in the header.", "Give the columns different names.", TryAgain.CHANGED
+    ),
+    "too_many_columns": Advice("The file has too many columns.", "Export fewer columns.", TryAgain.CHANGED),
+    "too_large": Advice("A line of the file is too long.", "Check that the file is a CSV file.", TryAgain.CHANGED),
+    "admin_only": Advice("Only admins may manage connectors.", "Ask an admin of your organisation.", TryAgain.CHANGED),
+    "connector_not_found": Advice(
+        "This organisation has no such connector.", "Reload the list of integrations.", TryAgain.CHANGED
+    ),
+    "invalid_fields": Advice("Some fields are not valid.", "Correct the fields named.", TryAgain.CHANGED),
+    "password_required": Advice(
+        "Host, port or user name changed, so the password is needed again.",
+        "Enter the password.",
+        TryAgain.CHANGED,
+    ),
+    "cancelled": Advice("The connector was deleted.", "Nothing to do.", TryAgain.CHANGED),
+}
+
+
+def advice(code: str) -> Advice:
+    """The advice for `code`; a KeyError means that a code was used without being listed here."""
+    return CODES[code]
+
+
+class ConnectorError(Exception):
+    """The root of this project's exceptions; none of them ever carries a secret or a cell of a file."""
+
+
+class BusUnavailable(ConnectorError):
+    """RabbitMQ did not take the message: it may be down or blocked. Nothing was lost; try again."""
+
+
+class BadMessage(ConnectorError):
+    """A message cannot be understood, so trying again is pointless: it is parked for an operator."""
+
+
+class BlobMissing(ConnectorError):
+    """The blob store holds no such blob; the file must be fetched again."""
+
+
+class BlobCorrupt(ConnectorError):
+    """A blob's bytes do not have the checksum that names it; the file must be fetched again."""
+
+
+class SecretUnreadable(ConnectorError):
+    """A sealed password cannot be opened: unknown key, damaged, or sealed for another place."""
+
+
+class Fenced(ConnectorError):
+    """The run is no longer this worker's: nothing of its work was written."""
+
+
+def describe(error: BaseException) -> str:
+    """An exception for a log line: a library's own text is left out, because it may quote a row, a key or a DSN."""
+    name = type(error).__name__
+    if isinstance(error, ConnectorError):
+        return f"{name}: {error}"
+    state = getattr(error, "sqlstate", None)
+    return f"{name} ({state})" if state else name

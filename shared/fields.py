@@ -1,0 +1,55 @@
+"""The fields of the connector's form, validated alike wherever they come in."""
+
+import ipaddress
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_LABEL = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)$")
+
+
+def _printable(text: str) -> str:
+    if _CONTROL.search(text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def _host(text: str) -> str:
+    """A host name or address as the resolver takes it: lower case, international names in ASCII (IDNA)."""
+    text = text.strip()
+    if not text:
+        raise ValueError("must not be empty")
+    if ":" in text:
+        return _ipv6(text)
+    try:
+        name = text.rstrip(".").encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        raise ValueError("is not a host name") from None
+    if not all(_LABEL.match(label) for label in name.split(".")):
+        raise ValueError("is not a host name, for example sftp.yourcompany.com")
+    return name
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text.strip("[]").partition("%")[0]))
+    except ValueError:
+        raise ValueError("is not a host name; write the port into the Port field") from None
+
+
+def _path(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError("must be a full path that begins with /, for example /exports/leads.csv")
+    if text.endswith("/"):
+        raise ValueError("must name a file, not a folder")
+    return text
+
+
+Text = Annotated[str, Field(max_length=1000)]
+ConnectorName = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
+Host = Annotated[str, Field(max_length=253), AfterValidator(_host)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Username = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_printable), AfterValidator(_path)]
