@@ -52,3 +52,9 @@ def queries(path: Path) -> dict[str, str]:
     """The statements of a .sql file, each under the name in the `-- name: ...` line above it."""
     parts = re.split(r"^-- name: (\w+)\n", path.read_text(), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def answers(connections: ConnectionPool[Db]) -> bool:
+    """Whether the database answers within a few seconds; its exception otherwise."""
+    with connections.connection(timeout=3.0) as db:
+        return db.execute("select 1 as one").fetchone() is not None

@@ -2,17 +2,59 @@
 
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import structlog
 
 from shared.errors import describe
+from shared.metrics import Metrics
+from shared.settings import ServiceSettings
+from shared.telemetry import Check, StatusServer
 
 log = structlog.get_logger()
 
 
-def until_stopped() -> threading.Event:
-    """An event that SIGTERM and SIGINT set. Call it from the main thread, before any part starts."""
+class Part(Protocol):
+    """Something that runs beside the main thread."""
+
+    name: str
+
+    def start(self) -> None:
+        """Begin, without waiting for anything."""
+
+    def is_alive(self) -> bool:
+        """Whether all its threads run."""
+
+    def stop(self, grace_seconds: float) -> None:
+        """Take no more work; return when the work in hand is done, or after so many seconds."""
+
+
+def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part], ready: Mapping[str, Check]) -> None:
+    """Run the parts until SIGTERM or SIGINT, then stop them in the order given, within the grace period."""
+    stop = _asked_to_stop()
+    status = StatusServer(
+        settings.http_host,
+        settings.http_port,
+        metrics.registry,
+        healthy={part.name: part.is_alive for part in parts},
+        ready=ready,
+    )
+    for part in parts:
+        part.start()
+    status.start()
+    log.info("service.started", status_port=status.port)
+    stop.wait()
+    log.info("service.stopping", grace_seconds=settings.grace_seconds)
+    deadline = time.monotonic() + settings.grace_seconds
+    for part in parts:
+        part.stop(max(0.1, deadline - time.monotonic()))
+    status.stop()
+    log.info("service.stopped")
+
+
+def _asked_to_stop() -> threading.Event:
     stop = threading.Event()
 
     def asked(_number: int, _frame: object) -> None:
@@ -24,7 +66,7 @@ def until_stopped() -> threading.Event:
 
 
 class Loop(threading.Thread):
-    """Calls `step` again and again, at most `idle_seconds` apart; a step that raises is logged and tried again."""
+    """Calls `step` again and again, `idle_seconds` apart; after a step that raised it waits longer, up to 10 s."""
 
     def __init__(self, name: str, step: Callable[[], None], *, idle_seconds: float) -> None:
         super().__init__(name=name, daemon=True)
@@ -35,14 +77,13 @@ class Loop(threading.Thread):
 
     def run(self) -> None:
         """Loop until `stop`."""
-        while not self._stopping.is_set():
+        while not self._stopping.wait(min(self._idle_seconds * 2**self._failures, 10.0)):
             try:
                 self._step()
                 self._failures = 0
             except Exception as error:  # noqa: BLE001 - the loop outlives every fault
                 self._failures += 1
                 log.warning("loop.failed", loop=self.name, error=describe(error))
-            self._stopping.wait(min(self._idle_seconds * 2**self._failures, 10.0))
 
     def stop(self, grace_seconds: float) -> None:
         """Finish the step in hand, at most this long."""

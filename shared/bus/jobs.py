@@ -54,6 +54,7 @@ class Lane:
     """Threads that work on the queues of some jobs, apart from every other lane: one never waits for another."""
 
     def __init__(self, url: str, handlers: Handlers, *, threads: int) -> None:
+        self.name = "+".join(sorted({job_type.queue for job_type in handlers}))
         self._broker = QuorumBroker(url)
         for job_type, handler in handlers.items():
             Actor(
@@ -73,7 +74,7 @@ class Lane:
         """Start to consume; RabbitMQ may come later."""
         self._worker.start()
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether every thread of the lane runs."""
         return all(thread.is_alive() for thread in [*self._worker.workers, *self._worker.consumers.values()])
 

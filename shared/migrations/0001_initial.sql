@@ -16,8 +16,9 @@ create table connectors (
     due_at timestamptz not null default now(),
     failures integer not null default 0,
     last_code text,
+    paused_code text,
     last_success_at timestamptz,
-    -- The file version that was last imported or refused, and how it looked.
+    -- The file version that was last imported, or refused with file_code, and how it looked.
     file_checksum text,
     file_blob text,
     file_size bigint,
@@ -25,6 +26,7 @@ create table connectors (
     file_looked_at timestamptz,
     file_compared_at timestamptz,
     file_mapping_version integer,
+    file_code text,
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     check (state = 'deleted' or sealed_password is not null)
@@ -38,7 +40,7 @@ create table runs (
     connector_id uuid not null references connectors (id),
     trigger text not null check (trigger in ('first', 'schedule', 'manual', 'mapping')),
     reply_to text,
-    stage text not null check (stage in ('queued', 'fetching', 'importing', 'done')),
+    stage text not null check (stage in ('queued', 'fetching', 'stored', 'importing', 'done')),
     -- How often it was handed to a fetcher, and how often an importer claimed it. The latter is the fence.
     sends integer not null default 1,
     attempt integer not null default 0,

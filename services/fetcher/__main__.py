@@ -1,0 +1,40 @@
+"""Runs a fetcher: `python -m services.fetcher`. Any number of them may run side by side."""
+
+from prometheus_client import CollectorRegistry
+
+from services.fetcher.handler import Handler
+from services.fetcher.settings import Settings
+from shared.blobs import Blobs
+from shared.bus.jobs import JobSender, Lane, quiet_libraries
+from shared.contracts import ConnectionTestRequested, FetchRequested
+from shared.metrics import Metrics
+from shared.process import serve
+from shared.sealing import Opener, private_key
+from shared.telemetry import configure_logging
+
+
+def main() -> None:
+    """Compose the fetcher and run it until SIGTERM."""
+    settings = Settings()
+    configure_logging("fetcher", settings.log_level)
+    quiet_libraries()
+    amqp = settings.amqp_url.get_secret_value()
+    metrics = Metrics(CollectorRegistry())
+    blobs = Blobs(settings.blob_url)
+    opener = Opener(private_key(key.get_secret_value()) for key in settings.seal_private_keys)
+    sender = JobSender(amqp)
+    handler = Handler(settings, blobs, opener, sender, metrics)
+    serve(
+        settings,
+        metrics,
+        parts=[
+            Lane(amqp, {FetchRequested: handler.on_fetch}, threads=settings.fetch_threads),
+            Lane(amqp, {ConnectionTestRequested: handler.on_test}, threads=settings.test_threads),
+        ],
+        ready={"blobs": blobs.ready},
+    )
+    sender.close()
+
+
+if __name__ == "__main__":
+    main()

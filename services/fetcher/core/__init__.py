@@ -1,0 +1,1 @@
+"""The fetcher's decisions: pure functions over values."""

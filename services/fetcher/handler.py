@@ -1,0 +1,224 @@
+"""A look at a customer's file: bring it if its content changed, and answer each request exactly once."""
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+import structlog
+
+from services.fetcher.core import changes
+from services.fetcher.core.changes import Look
+from services.fetcher.settings import Settings
+from services.fetcher.sftp.failure import LookFailed
+from services.fetcher.sftp.session import Limits, Session, open_session
+from shared.blobs import Blobs, blob_key
+from shared.bus.jobs import JobSender
+from shared.contracts import (
+    ConnectionTested,
+    ConnectionTestRequested,
+    FetchProgressed,
+    FetchReported,
+    FetchRequested,
+    ImportRequested,
+    Step,
+)
+from shared.errors import BusUnavailable, SecretUnreadable
+from shared.metrics import Metrics
+from shared.sealing import Opener, Place
+
+log = structlog.get_logger()
+
+_STEPS = ("address", "connect", "host_key", "login", "file")
+
+
+class Handler:
+    """Carries out looks and connection tests."""
+
+    def __init__(self, settings: Settings, blobs: Blobs, opener: Opener, sender: JobSender, metrics: Metrics) -> None:
+        self._settings = settings
+        self._blobs = blobs
+        self._opener = opener
+        self._sender = sender
+        self._metrics = metrics
+        self._limits = Limits(
+            connect_seconds=settings.connect_seconds,
+            login_seconds=settings.login_seconds,
+            read_seconds=settings.read_seconds,
+            allowed_networks=settings.allowed_networks,
+        )
+
+    def on_fetch(self, request: FetchRequested) -> None:
+        """Look, and answer: ImportRequested when the content changed, FetchReported otherwise."""
+        self._progress(request, "started")
+        with self._metrics.fetch_seconds.time():
+            try:
+                answer = self._look(request)
+            except LookFailed as failure:
+                answer = FetchReported(
+                    run_id=request.run_id,
+                    verdict="failed",
+                    code=failure.code,
+                    detail=failure.detail,
+                    host_key=failure.host_key,
+                )
+        self._sender.send(answer)
+        self._count(answer)
+
+    def _look(self, request: FetchRequested) -> ImportRequested | FetchReported:
+        endpoint = request.endpoint
+        place = Place(request.org_id, request.connector_id, endpoint.host, endpoint.port, endpoint.username)
+        looked_at = datetime.now(UTC)
+        with open_session(endpoint, self._password(endpoint.sealed_password, place), self._limits) as session:
+            before = session.look(endpoint.path)
+            step = changes.decide(request.known, before, full_check=request.full_check)
+            if isinstance(step, changes.Unchanged):
+                return self._unchanged(request, before, looked_at, session, step.detail)
+            log.info("file.downloading", reason=step.reason, size=before.size)
+            return self._download(request, session, before, looked_at)
+
+    def _password(self, sealed: str, place: Place) -> str:
+        try:
+            return self._opener.open(sealed, place)
+        except SecretUnreadable as error:
+            log.error("secret.unreadable", reason=str(error))
+            raise LookFailed("login", "secret_unreadable") from None
+
+    def _download(
+        self, request: FetchRequested, session: Session, before: Look, looked_at: datetime
+    ) -> ImportRequested | FetchReported:
+        """Read the file into the blob store while hashing it; it stays there only if it is new and whole."""
+        if before.size is not None and before.size > self._settings.max_file_bytes:
+            raise LookFailed("file", "file_too_large", f"the file has {before.size} bytes")
+        download = Download(session.read(request.endpoint.path))
+        staged = self._blobs.stage(self._watched(request, before, download))
+        after = session.look(request.endpoint.path)
+        checksum = download.checksum()
+        if trouble := changes.unsettled(before, after, download.received):
+            self._blobs.drop(staged)
+            return FetchReported(run_id=request.run_id, verdict="not_settled", code="not_settled", detail=trouble)
+        if request.known is not None and request.known.checksum == checksum:
+            self._blobs.drop(staged)
+            return self._unchanged(request, after, looked_at, session, "same content", downloaded=True)
+        key = blob_key(request.org_id, checksum)
+        self._blobs.keep(staged, key)
+        self._progress(request, "stored", download.received, before.size)
+        return ImportRequested(
+            run_id=request.run_id,
+            org_id=request.org_id,
+            connector_id=request.connector_id,
+            checksum=checksum,
+            blob=key,
+            size=download.received,
+            mtime=after.mtime,
+            looked_at=looked_at,
+            host_key=session.host_key,
+        )
+
+    def _unchanged(
+        self,
+        request: FetchRequested,
+        look: Look,
+        looked_at: datetime,
+        session: Session,
+        detail: str,
+        *,
+        downloaded: bool = False,
+    ) -> FetchReported:
+        return FetchReported(
+            run_id=request.run_id,
+            verdict="unchanged",
+            detail=detail,
+            size=look.size,
+            mtime=look.mtime,
+            looked_at=looked_at,
+            downloaded=downloaded,
+            host_key=session.host_key,
+        )
+
+    def _watched(self, request: FetchRequested, before: Look, download: "Download") -> Iterator[bytes]:
+        """The download's bytes; it reports that it is alive, and breaks off what is too large or too slow."""
+        reported = begun = time.monotonic()
+        for chunk in download:
+            now = time.monotonic()
+            if download.received > self._settings.max_file_bytes:
+                raise LookFailed("file", "file_too_large", "the server sent more bytes than allowed")
+            if now - begun > 60 and download.received / (now - begun) * 60 < self._settings.min_bytes_per_minute:
+                raise LookFailed("file", "transfer_broken", "the server sends too slowly")
+            if now - reported > self._settings.progress_seconds:
+                reported = now
+                self._progress(request, "downloading", download.received, before.size)
+            self._metrics.fetched_bytes.inc(len(chunk))
+            yield chunk
+
+    def _progress(self, request: FetchRequested, phase: str, received: int = 0, size: int | None = None) -> None:
+        report = FetchProgressed.model_validate(
+            {"run_id": request.run_id, "phase": phase, "received_bytes": received, "size": size}
+        )
+        try:
+            self._sender.send(report)
+        except BusUnavailable as error:
+            # Only a hint: without it the scheduler may ask a second time, which is harmless.
+            log.warning("progress.not_sent", error=str(error))
+
+    def _count(self, answer: ImportRequested | FetchReported) -> None:
+        if isinstance(answer, ImportRequested):
+            verdict, code = "changed", ""
+        else:
+            verdict, code = answer.verdict, answer.code or ""
+        self._metrics.looks.labels(verdict, code).inc()
+        log.info("look.ended", verdict=verdict, code=code)
+
+    def on_test(self, request: ConnectionTestRequested) -> None:
+        """Try each step up to reading a first byte, and tell how far it went."""
+        begun = time.monotonic()
+        with self._metrics.test_seconds.time():
+            report = self._test(request)
+        took = int((time.monotonic() - begun) * 1000)
+        self._sender.send(report.model_copy(update={"took_ms": took}))
+        self._metrics.tests.labels("ok" if report.ok else report.steps[-1].code).inc()
+        log.info("test.ended", ok=report.ok, step=report.steps[-1].name, code=report.steps[-1].code, took_ms=took)
+
+    def _test(self, request: ConnectionTestRequested) -> ConnectionTested:
+        endpoint = request.endpoint
+        place = Place(request.org_id, request.subject_id, endpoint.host, endpoint.port, endpoint.username)
+        try:
+            password = self._password(endpoint.sealed_password, place)
+            with open_session(endpoint, password, self._limits) as session:
+                look = session.look(endpoint.path)
+                session.check_readable(endpoint.path)
+        except LookFailed as failure:
+            failed = Step(name=failure.step, ok=False, code=failure.code, message=failure.detail)
+            steps = (*_passed(_STEPS[: _STEPS.index(failure.step)]), failed)
+            return ConnectionTested(test_id=request.test_id, ok=False, steps=steps, host_key=failure.host_key)
+        return ConnectionTested(
+            test_id=request.test_id,
+            ok=True,
+            steps=tuple(_passed(_STEPS)),
+            host_key=session.host_key,
+            size=look.size,
+            mtime=look.mtime,
+        )
+
+
+def _passed(names: Iterable[str]) -> list[Step]:
+    return [Step.model_validate({"name": name, "ok": True}) for name in names]
+
+
+class Download:
+    """A file's bytes, counted and hashed on their way."""
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = chunks
+        self._digest = hashlib.sha256()
+        self.received = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._digest.update(chunk)
+            self.received += len(chunk)
+            yield chunk
+
+    def checksum(self) -> str:
+        """The SHA-256 of what was received so far, lower-case hex."""
+        return self._digest.hexdigest()

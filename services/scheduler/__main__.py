@@ -1,0 +1,63 @@
+"""Runs a scheduler: `python -m services.scheduler`. Any number of them may run side by side."""
+
+from prometheus_client import CollectorRegistry
+
+from services.scheduler.admin import Admin
+from services.scheduler.handler import Handler
+from services.scheduler.relay import Relay
+from services.scheduler.settings import Settings
+from shared.bus.events import EventConsumer, EventPublisher
+from shared.bus.jobs import JobSender, Lane, quiet_libraries
+from shared.contracts import ConnectionTested, FetchProgressed, FetchReported
+from shared.database import answers, pool
+from shared.metrics import Metrics
+from shared.process import Loop, serve
+from shared.sealing import public_key
+from shared.telemetry import configure_logging
+
+
+def main() -> None:
+    """Compose the scheduler and run it until SIGTERM."""
+    settings = Settings()
+    configure_logging("scheduler", settings.log_level)
+    quiet_libraries()
+    amqp, database = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()
+    metrics = Metrics(CollectorRegistry())
+    connections = pool(database, name="scheduler", size=settings.report_threads + 4)
+    handler = Handler(connections, settings, metrics)
+    admin = Admin(connections, handler, public_key(settings.seal_public_key), metrics)
+    sender = JobSender(amqp)
+    relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
+    reports = Lane(
+        amqp,
+        {
+            FetchProgressed: handler.on_progress,
+            FetchReported: handler.on_report,
+            ConnectionTested: handler.on_tested,
+        },
+        threads=settings.report_threads,
+    )
+    ui_events = EventConsumer(amqp, admin.handle)
+    loops = [
+        Loop("tick", handler.tick, idle_seconds=settings.tick_seconds),
+        Loop("sweep", handler.sweep, idle_seconds=settings.sweep_seconds),
+        Loop("measure", handler.measure, idle_seconds=5.0),
+        Loop("relay", relay.step, idle_seconds=0.01),
+    ]
+    with connections:
+        serve(
+            settings,
+            metrics,
+            # The relay stops last: what the others owe is still published.
+            parts=[ui_events, reports, *loops],
+            ready={
+                "database": lambda: answers(connections),
+                "ui_events": ui_events.connected.is_set,
+            },
+        )
+        relay.close()
+        sender.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""When a connector's file is looked at next, and when Leadbay stops looking by itself."""
+
+from dataclasses import dataclass
+
+from shared.errors import TryAgain, advice
+
+DAY = 86_400.0
+_JITTER = 0.1
+_SOON = 30.0
+_SOON_LIMIT = 900.0
+# Servers lock accounts and ban addresses after a few refused logins.
+_REFUSALS_BEFORE_PAUSE = 2
+_CREDENTIAL_CODES = frozenset({"login_refused", "secret_unreadable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """The next look: after so many seconds, or not until an admin acts."""
+
+    delay: float
+    pause: bool = False
+
+
+def after_success(interval: float, dice: float) -> Next:
+    """The usual interval, spread by a tenth. `dice` is a random number in [0, 1)."""
+    return Next(_spread(interval, dice))
+
+
+def after_trouble(code: str, failures: int, interval: float, dice: float) -> Next:
+    """Back off after `failures` looks in a row (1 or more) that brought nothing; the last one ended with `code`."""
+    pause = code == "host_key_changed" or (code in _CREDENTIAL_CODES and failures >= _REFUSALS_BEFORE_PAUSE)
+    if advice(code).try_again is TryAgain.SOON:
+        return Next(_spread(min(_SOON * 2 ** min(failures - 1, 10), _SOON_LIMIT), dice))
+    return Next(_spread(min(interval * 2 ** min(failures, 20), max(DAY, interval)), dice), pause)
+
+
+def _spread(seconds: float, dice: float) -> float:
+    return seconds * (1 - _JITTER + 2 * _JITTER * dice)

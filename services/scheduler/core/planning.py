@@ -1,0 +1,67 @@
+"""What a due connector needs: a look at its server, or the stored file once more with a newer mapping."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from shared.contracts import Endpoint, Known
+
+
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """The file version that was last imported or refused."""
+
+    checksum: str
+    blob: str
+    size: int
+    mtime: int | None
+    looked_at: datetime
+    compared_at: datetime  # when its bytes, not only size and mtime, were last compared
+    mapping_version: int  # 0: there was no mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """A connector as the scheduler knows it."""
+
+    id: UUID
+    org_id: UUID
+    name: str
+    endpoint: Endpoint
+    state: str
+    interval_seconds: int
+    failures: int
+    paused_code: str | None
+    due_at: datetime
+    file: FileVersion | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Look at the server."""
+
+    known: Known | None
+    full_check: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reimport:
+    """Import the stored file again; the server sees no connection."""
+
+    file: FileVersion
+
+
+def plan(connector: Connector, mapping_version: int, now: datetime, full_check_every: timedelta) -> Fetch | Reimport:
+    """Decide for a due connector; `mapping_version` is the organisation's current one, 0 for none."""
+    if connector.file is not None and connector.file.mapping_version != mapping_version:
+        return Reimport(connector.file)
+    return look(connector, now, full_check_every)
+
+
+def look(connector: Connector, now: datetime, full_check_every: timedelta) -> Fetch:
+    """A look at the server, with what is known of the file."""
+    file = connector.file
+    if file is None:
+        return Fetch(known=None, full_check=True)
+    known = Known(checksum=file.checksum, size=file.size, mtime=file.mtime, looked_at=file.looked_at)
+    return Fetch(known, full_check=now - file.compared_at >= full_check_every)

@@ -1,0 +1,211 @@
+-- Every statement of the scheduler.
+
+-- name: remember_event
+-- Nothing comes back when this event was handled before.
+insert into inbox (source, event_id) values (%(source)s, %(event_id)s) on conflict do nothing returning event_id
+
+-- name: forget_events
+delete from inbox where received_at < now() - interval '30 days'
+
+-- name: connector
+select * from connectors where org_id = %(org_id)s and id = %(connector_id)s and state <> 'deleted' for update
+
+-- name: insert_connector
+insert into connectors (id, org_id, name, host, port, username, path, sealed_password, host_keys, interval_seconds)
+values (%(id)s, %(org_id)s, %(name)s, %(host)s, %(port)s, %(username)s, %(path)s, %(sealed_password)s,
+        %(host_keys)s, %(interval_seconds)s)
+returning *
+
+-- name: update_connector
+-- Another file is looked at with fresh eyes; whatever an admin changes is tried at once.
+update connectors
+set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, path = %(path)s,
+    sealed_password = %(sealed_password)s, host_keys = %(host_keys)s, interval_seconds = %(interval_seconds)s,
+    file_checksum = case when %(other_file)s then null else file_checksum end,
+    state = case when paused_code is not null then 'active' else state end,
+    paused_code = null, failures = 0, updated_at = now()
+where id = %(id)s
+returning *
+
+-- name: delete_connector
+update connectors
+set state = 'deleted', sealed_password = null, host_keys = '{}', updated_at = now()
+where id = %(connector_id)s
+
+-- name: set_state
+update connectors
+set state = %(state)s, paused_code = %(paused_code)s, failures = 0, due_at = now(), updated_at = now()
+where id = %(connector_id)s
+returning *
+
+-- name: accept_host_key
+update connectors
+set host_keys = case when %(host_key)s = any(host_keys) then host_keys else host_keys || %(host_key)s::text end,
+    state = case when paused_code is not null then 'active' else state end,
+    paused_code = null, failures = 0, updated_at = now()
+where id = %(connector_id)s
+returning *
+
+-- name: tested_host_key
+-- The key that the organisation's last good test of this server saw.
+select host_key from connection_tests
+where org_id = %(org_id)s and host = %(host)s and port = %(port)s and ok and host_key is not null
+order by answered_at desc limit 1
+
+-- name: mapping_version
+select coalesce(max(version), 0) as version from import_mappings where org_id = %(org_id)s
+
+-- name: lock_mappings
+select pg_advisory_xact_lock(hashtextextended('mappings ' || %(org_id)s::text, 0))
+
+-- name: insert_mapping
+insert into import_mappings (org_id, version, fields, statuses, default_status, saved_by)
+values (%(org_id)s, %(version)s, %(fields)s, %(statuses)s, %(default_status)s, %(saved_by)s)
+
+-- name: make_due
+update connectors set due_at = now() where org_id = %(org_id)s and state = 'active' and file_checksum is not null
+
+-- name: claim_due
+-- Due connectors without an open run; two schedulers never get the same.
+select c.*, coalesce(m.version, 0) as mapping_version
+from connectors c
+left join lateral (select max(version) as version from import_mappings where org_id = c.org_id) m on true
+where c.state = 'active' and c.due_at <= now()
+  and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')
+order by c.due_at
+limit greatest(0, least(%(batch_size)s, %(max_queued)s - (select count(*) from runs where stage = 'queued')))
+for update of c skip locked
+
+-- name: schedule
+update connectors set due_at = now() + make_interval(secs => %(delay)s) where id = %(connector_id)s returning due_at
+
+-- name: open_run
+-- Nothing comes back when the connector has an open run already.
+insert into runs (id, org_id, connector_id, trigger, reply_to, stage, lease_until,
+                  checksum, blob, file_size, file_mtime, looked_at)
+values (%(id)s, %(org_id)s, %(connector_id)s, %(trigger)s, %(reply_to)s, %(stage)s,
+        now() + make_interval(secs => %(lease)s), %(checksum)s, %(blob)s, %(size)s, %(mtime)s, %(looked_at)s)
+on conflict (connector_id) where stage <> 'done' do nothing
+returning id
+
+-- name: open_run_of
+select id from runs where connector_id = %(connector_id)s and stage <> 'done'
+
+-- name: cancel_runs
+update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = now()
+where connector_id = %(connector_id)s and stage <> 'done'
+
+-- name: start_run
+-- The first sign of a fetcher; nothing comes back when it is not the first.
+update runs
+set stage = 'fetching', started_at = now(), lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s and stage = 'queued'
+returning org_id, connector_id, reply_to, extract(epoch from now() - queued_at)::float8 as waited
+
+-- name: extend_fetch
+update runs
+set stage = %(stage)s, received_bytes = greatest(received_bytes, %(received_bytes)s),
+    lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s and stage in ('queued', 'fetching')
+
+-- name: lock_fetch
+-- The connector first, then the run: everybody locks in this order.
+select c.* from connectors c
+where c.id = (select connector_id from runs where id = %(run_id)s) and c.state <> 'deleted'
+for update
+
+-- name: finish_fetch
+-- Nothing comes back when the run does not wait for a fetcher any more: the answer is late and changes nothing.
+update runs
+set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = now(),
+    file_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s
+where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
+returning id, org_id, connector_id, reply_to, extract(epoch from now() - queued_at)::float8 as seconds
+
+-- name: connector_unchanged
+update connectors
+set failures = 0, last_success_at = now(), last_code = null,
+    file_size = %(size)s, file_mtime = %(mtime)s, file_looked_at = %(looked_at)s,
+    file_compared_at = case when %(downloaded)s then %(looked_at)s else file_compared_at end,
+    host_keys = case when host_keys = '{}' and %(host_key)s::text is not null
+                     then array[%(host_key)s::text] else host_keys end
+where id = %(connector_id)s
+
+-- name: connector_troubled
+update connectors
+set failures = %(failures)s, last_code = %(code)s, due_at = now() + make_interval(secs => %(delay)s),
+    state = case when %(pause)s then 'paused' else state end,
+    paused_code = case when %(pause)s then %(code)s else paused_code end,
+    updated_at = now()
+where id = %(connector_id)s
+returning *
+
+-- name: overdue_runs
+-- Runs past their lease whose last message did leave the outbox.
+select r.*
+from runs r join connectors c on c.id = r.connector_id
+where r.stage <> 'done' and r.lease_until < now()
+  and not exists (select from outbox o where o.run_id = r.id)
+order by r.lease_until limit %(batch_size)s
+for update of c, r skip locked
+
+-- name: resend_fetch
+update runs
+set stage = 'queued', sends = sends + 1, lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s
+
+-- name: resend_import
+-- Back to "stored": an importer that still holds the old claim is fenced off from now on.
+update runs set stage = 'stored', lease_until = now() + make_interval(secs => %(lease)s) where id = %(run_id)s
+
+-- name: give_up
+update runs set stage = 'done', outcome = 'failed', code = 'gave_up', finished_at = now()
+where id = %(run_id)s
+returning *
+
+-- name: remember_given_up_file
+-- The file version that could not be imported is not tried again until it changes.
+update connectors
+set file_checksum = %(checksum)s, file_blob = %(blob)s, file_size = %(file_size)s, file_mtime = %(file_mtime)s,
+    file_looked_at = %(looked_at)s, file_compared_at = %(looked_at)s, file_code = 'gave_up',
+    file_mapping_version = (select coalesce(max(version), 0) from import_mappings where org_id = connectors.org_id)
+where id = %(connector_id)s
+
+-- name: insert_test
+insert into connection_tests (id, org_id, connector_id, reply_to, host, port)
+values (%(id)s, %(org_id)s, %(connector_id)s, %(reply_to)s, %(host)s, %(port)s)
+
+-- name: answer_test
+-- Nothing comes back when the test was answered before.
+update connection_tests set answered_at = now(), ok = %(ok)s, host_key = %(host_key)s
+where id = %(test_id)s and answered_at is null
+returning org_id, connector_id, reply_to
+
+-- name: overdue_tests
+select id from connection_tests
+where answered_at is null and asked_at < now() - make_interval(secs => %(timeout)s)
+limit %(batch_size)s
+for update skip locked
+
+-- name: gauges
+select
+    (select count(*) from connectors where state = 'active') as active,
+    (select count(*) from connectors where state = 'paused') as paused,
+    (select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from connectors
+     where state = 'active' and due_at < now()) as oldest_due,
+    (select coalesce(extract(epoch from now() - min(coalesce(last_success_at, created_at))), 0)::float8
+     from connectors where state = 'active') as oldest_success,
+    (select count(*) from runs where stage = 'queued') as queued,
+    (select count(*) from runs where stage = 'fetching') as fetching,
+    (select count(*) from runs where stage = 'stored') as stored,
+    (select count(*) from runs where stage = 'importing') as importing,
+    (select count(*) from outbox) as outbox
+
+-- name: outbox_lock
+select pg_try_advisory_xact_lock(7240915002) as got
+
+-- name: outbox_batch
+select id, kind, name, body from outbox order by id limit 100
+
+-- name: outbox_done
+delete from outbox where id = any(%(ids)s)

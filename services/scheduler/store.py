@@ -1,0 +1,257 @@
+"""The scheduler's tables. Each method is one statement of queries.sql, inside the caller's transaction."""
+
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from services.scheduler.core.planning import Connector, FileVersion
+from shared.contracts import ConnectionTestAsked, Endpoint, FetchReported, MappingSavedAsked
+from shared.database import Db, Row, queries
+from shared.ids import new_id
+
+SQL = queries(Path(__file__).with_name("queries.sql"))
+
+
+class Store:
+    """Reads and writes within one transaction."""
+
+    def __init__(self, db: Db) -> None:
+        self.db = db
+
+    def _all(self, name: str, **values: Any) -> list[Row]:
+        return self.db.execute(SQL[name], values).fetchall()
+
+    def _one(self, name: str, **values: Any) -> Row | None:
+        return self.db.execute(SQL[name], values).fetchone()
+
+    def _do(self, name: str, **values: Any) -> None:
+        self.db.execute(SQL[name], values)
+
+    def first_time(self, source: str, event_id: str) -> bool:
+        """Whether this event was not handled before; a rollback forgets it again."""
+        return self._one("remember_event", source=source, event_id=event_id) is not None
+
+    def forget_events(self) -> None:
+        """Drop the memory of events that cannot come again."""
+        self._do("forget_events")
+
+    def connector(self, org_id: UUID, connector_id: UUID) -> Connector | None:
+        """The organisation's connector, locked; None when it has no such one."""
+        row = self._one("connector", org_id=org_id, connector_id=connector_id)
+        return connector_of(row) if row else None
+
+    def insert_connector(self, **values: Any) -> Connector:
+        """A new connector."""
+        return connector_of(self._required("insert_connector", **values))
+
+    def update_connector(self, **values: Any) -> Connector:
+        """The form's fields anew; `other_file` forgets what was seen of the old file."""
+        return connector_of(self._required("update_connector", **values))
+
+    def delete_connector(self, connector_id: UUID) -> None:
+        """Forget the password at once and stop open runs."""
+        self._do("delete_connector", connector_id=connector_id)
+        self.cancel_runs(connector_id)
+
+    def set_state(self, connector_id: UUID, state: str, paused_code: str | None = None) -> Connector:
+        """Pause or resume."""
+        row = self._required("set_state", connector_id=connector_id, state=state, paused_code=paused_code)
+        return connector_of(row)
+
+    def accept_host_key(self, connector_id: UUID, host_key: str) -> Connector:
+        """Accept one more host key."""
+        return connector_of(self._required("accept_host_key", connector_id=connector_id, host_key=host_key))
+
+    def tested_host_key(self, org_id: UUID, host: str, port: int) -> str | None:
+        """The key seen by the organisation's last good test of this server."""
+        row = self._one("tested_host_key", org_id=org_id, host=host, port=port)
+        return row["host_key"] if row else None
+
+    def mapping_version(self, org_id: UUID) -> int:
+        """The organisation's current mapping; 0 when it has none."""
+        version: int = self._required("mapping_version", org_id=org_id)["version"]
+        return version
+
+    def insert_mapping(self, asked: MappingSavedAsked) -> int:
+        """Keep the mapping under the next version, and make files due that were read with an older one."""
+        self._do("lock_mappings", org_id=asked.organisation_id)
+        version = self.mapping_version(asked.organisation_id) + 1
+        self._do(
+            "insert_mapping",
+            org_id=asked.organisation_id,
+            version=version,
+            fields=Jsonb(asked.fields),
+            statuses=Jsonb(asked.statuses),
+            default_status=asked.default_status,
+            saved_by=asked.user_id,
+        )
+        self._do("make_due", org_id=asked.organisation_id)
+        return version
+
+    def claim_due(self, batch_size: int, max_queued: int) -> list[tuple[Connector, int]]:
+        """Due connectors, locked, each with its organisation's mapping version."""
+        rows = self._all("claim_due", batch_size=batch_size, max_queued=max_queued)
+        return [(connector_of(row), row["mapping_version"]) for row in rows]
+
+    def schedule(self, connector_id: UUID, delay: float) -> None:
+        """Set the next look."""
+        self._do("schedule", connector_id=connector_id, delay=delay)
+
+    def open_run(
+        self,
+        connector: Connector,
+        trigger: str,
+        stage: str,
+        lease: float,
+        *,
+        reply_to: str | None,
+        file: FileVersion | None,
+    ) -> UUID | None:
+        """A new run; None when one is open already."""
+        row = self._one(
+            "open_run",
+            id=new_id(),
+            org_id=connector.org_id,
+            connector_id=connector.id,
+            trigger=trigger,
+            reply_to=reply_to,
+            stage=stage,
+            lease=lease,
+            checksum=file and file.checksum,
+            blob=file and file.blob,
+            size=file and file.size,
+            mtime=file and file.mtime,
+            looked_at=file and file.looked_at,
+        )
+        return row["id"] if row else None
+
+    def open_run_of(self, connector_id: UUID) -> UUID | None:
+        """The connector's open run."""
+        row = self._one("open_run_of", connector_id=connector_id)
+        return row["id"] if row else None
+
+    def cancel_runs(self, connector_id: UUID) -> None:
+        """End open runs; whoever still works on one is fenced off."""
+        self._do("cancel_runs", connector_id=connector_id)
+
+    def start_run(self, run_id: UUID, lease: float) -> Row | None:
+        """Note the first sign of a fetcher; None when it is not the first."""
+        return self._one("start_run", run_id=run_id, lease=lease)
+
+    def extend_fetch(self, run_id: UUID, stage: str, received_bytes: int, lease: float) -> None:
+        """Note that the fetcher is alive."""
+        self._do("extend_fetch", run_id=run_id, stage=stage, received_bytes=received_bytes, lease=lease)
+
+    def lock_fetch(self, run_id: UUID) -> Connector | None:
+        """The run's connector, locked."""
+        row = self._one("lock_fetch", run_id=run_id)
+        return connector_of(row) if row else None
+
+    def finish_fetch(self, report: FetchReported, outcome: str) -> Row | None:
+        """End a run with the fetcher's answer; None when the answer is late."""
+        return self._one(
+            "finish_fetch",
+            outcome=outcome,
+            **report.model_dump(include={"run_id", "code", "detail", "size", "mtime", "looked_at", "host_key"}),
+        )
+
+    def connector_unchanged(self, connector_id: UUID, report: FetchReported) -> None:
+        """Note a look that found the known content."""
+        fields = {"size", "mtime", "looked_at", "downloaded", "host_key"}
+        self._do("connector_unchanged", connector_id=connector_id, **report.model_dump(include=fields))
+
+    def connector_troubled(
+        self, connector_id: UUID, code: str, failures: int, delay: float, *, pause: bool
+    ) -> Connector:
+        """Note a look that brought nothing."""
+        row = self._required(
+            "connector_troubled", connector_id=connector_id, code=code, failures=failures, delay=delay, pause=pause
+        )
+        return connector_of(row)
+
+    def overdue_runs(self, batch_size: int) -> list[Row]:
+        """Runs past their lease, locked."""
+        return self._all("overdue_runs", batch_size=batch_size)
+
+    def resend_fetch(self, run_id: UUID, lease: float) -> None:
+        """Back into the fetchers' queue."""
+        self._do("resend_fetch", run_id=run_id, lease=lease)
+
+    def resend_import(self, run_id: UUID, lease: float) -> None:
+        """Back into the importers' queue."""
+        self._do("resend_import", run_id=run_id, lease=lease)
+
+    def give_up(self, run_id: UUID) -> None:
+        """End a run that was interrupted too often; its file version, if known, is remembered as refused."""
+        row = self._required("give_up", run_id=run_id)
+        if row["checksum"] is not None:
+            self._do("remember_given_up_file", **row)
+
+    def insert_test(self, test_id: UUID, asked: ConnectionTestAsked, reply_to: str) -> None:
+        """A connection test that waits for its answer."""
+        self._do(
+            "insert_test",
+            id=test_id,
+            org_id=asked.organisation_id,
+            connector_id=asked.connector_id,
+            reply_to=reply_to,
+            host=asked.host,
+            port=asked.port,
+        )
+
+    def answer_test(self, test_id: UUID, *, ok: bool, host_key: str | None) -> Row | None:
+        """The test's answer; None when it has one already."""
+        return self._one("answer_test", test_id=test_id, ok=ok, host_key=host_key)
+
+    def overdue_tests(self, timeout: float, batch_size: int) -> list[UUID]:
+        """Tests that nobody answered in time, locked."""
+        return [row["id"] for row in self._all("overdue_tests", timeout=timeout, batch_size=batch_size)]
+
+    def gauges(self) -> Row:
+        """The figures of the metrics that come from the tables."""
+        return self._required("gauges")
+
+    def _required(self, name: str, **values: Any) -> Row:
+        row = self._one(name, **values)
+        assert row is not None, f"{name} always returns a row"  # noqa: S101
+        return row
+
+
+def connector_of(row: Row) -> Connector:
+    """A connector from its row."""
+    endpoint = Endpoint(
+        host=row["host"],
+        port=row["port"],
+        username=row["username"],
+        path=row["path"],
+        sealed_password=row["sealed_password"] or "",
+        host_keys=tuple(row["host_keys"]),
+    )
+    return Connector(
+        id=row["id"],
+        org_id=row["org_id"],
+        name=row["name"],
+        endpoint=endpoint,
+        state=row["state"],
+        interval_seconds=row["interval_seconds"],
+        failures=row["failures"],
+        paused_code=row["paused_code"],
+        due_at=row["due_at"],
+        file=_file_of(row),
+    )
+
+
+def _file_of(row: Row) -> FileVersion | None:
+    if row["file_checksum"] is None:
+        return None
+    return FileVersion(
+        checksum=row["file_checksum"],
+        blob=row["file_blob"],
+        size=row["file_size"],
+        mtime=row["file_mtime"],
+        looked_at=row["file_looked_at"],
+        compared_at=row["file_compared_at"],
+        mapping_version=row["file_mapping_version"],
+    )

@@ -1,0 +1,123 @@
+"""Builds the events that the scheduler owes the UI."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from services.scheduler.core.planning import Connector
+from shared.contracts import (
+    Asked,
+    ConnectionTested,
+    ConnectorView,
+    FetchReported,
+    FieldProblem,
+    HostKeyChanged,
+    Paused,
+    Refused,
+    Step,
+    SyncFailed,
+    SyncHeld,
+    Tested,
+)
+from shared.database import Row
+from shared.errors import advice
+
+
+def view(connector: Connector) -> ConnectorView:
+    """The connector as the admin sees it."""
+    return ConnectorView(
+        id=connector.id,
+        name=connector.name,
+        host=connector.endpoint.host,
+        port=connector.endpoint.port,
+        username=connector.endpoint.username,
+        path=connector.endpoint.path,
+        interval_seconds=connector.interval_seconds,
+        state=connector.state,
+        host_keys=connector.endpoint.host_keys,
+        next_check_at=connector.due_at if connector.state == "active" else None,
+    )
+
+
+def refused(asked: Asked, event_id: str, code: str, errors: tuple[FieldProblem, ...] = ()) -> Refused:
+    """The answer to an event that changed nothing."""
+    return Refused(
+        organisation_id=asked.organisation_id,
+        in_reply_to=event_id,
+        connector_id=getattr(asked, "connector_id", None),
+        code=code,
+        message=advice(code).message,
+        action=advice(code).action,
+        errors=errors,
+    )
+
+
+def tested(report: ConnectionTested, test: Row) -> Tested:
+    """The outcome of a connection test."""
+    return Tested(
+        organisation_id=test["org_id"],
+        in_reply_to=test["reply_to"],
+        test_id=report.test_id,
+        connector_id=test["connector_id"],
+        ok=report.ok,
+        steps=report.steps,
+        host_key=report.host_key,
+        size=report.size,
+        mtime=datetime.fromtimestamp(report.mtime, UTC) if report.mtime is not None else None,
+        took_ms=report.took_ms,
+    )
+
+
+def unanswered(test_id: UUID) -> ConnectionTested:
+    """The answer to a test that no fetcher took in time."""
+    step = Step(name="connect", ok=False, code="timed_out", message=advice("timed_out").message)
+    return ConnectionTested(test_id=test_id, ok=False, steps=(step,))
+
+
+def failed(connector: Connector, run: Row, code: str, detail: str = "") -> SyncFailed:
+    """A run that ended without an import."""
+    return SyncFailed(
+        organisation_id=connector.org_id,
+        in_reply_to=run["reply_to"],
+        connector_id=connector.id,
+        run_id=run["id"],
+        code=code,
+        message=advice(code).message,
+        action=advice(code).action,
+        detail=detail,
+        next_check_at=connector.due_at if connector.state == "active" else None,
+    )
+
+
+def held(connector: Connector, run: Row) -> SyncHeld:
+    """A file that is being written."""
+    return SyncHeld(
+        organisation_id=connector.org_id,
+        in_reply_to=run["reply_to"],
+        connector_id=connector.id,
+        run_id=run["id"],
+        code="not_settled",
+        message=advice("not_settled").message,
+        action=advice("not_settled").action,
+        next_check_at=connector.due_at,
+    )
+
+
+def paused_by_itself(connector: Connector, code: str) -> Paused:
+    """Leadbay stopped looking, because going on would do harm."""
+    return Paused(
+        organisation_id=connector.org_id,
+        connector=view(connector),
+        code=code,
+        message=advice(code).message,
+        action=advice(code).action,
+    )
+
+
+def host_key_changed(connector: Connector, report: FetchReported) -> HostKeyChanged:
+    """Another host key than the accepted ones."""
+    return HostKeyChanged(
+        organisation_id=connector.org_id,
+        connector_id=connector.id,
+        accepted=connector.endpoint.host_keys,
+        seen=report.host_key or "",
+    )
