@@ -1,0 +1,36 @@
+# Everything runs below this folder: Python packages in .venv, servers and their data in .local.
+PYTHON := .venv/bin/python
+COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up down test lock clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+
+setup: ## Install what is missing (servers by apt-get, Python packages into .venv)
+	@deploy/local/setup.sh
+
+demo: setup ## Show the connector at work, from a customer's file to Leadbay's leads
+	@$(PYTHON) -m deploy.local demo
+
+up: setup ## Start the whole stack and leave it running
+	@$(PYTHON) -m deploy.local up
+
+down: ## Stop what "make up" started
+	@$(PYTHON) -m deploy.local down
+
+test: setup ## Check format, lint, types and tests
+	@$(PYTHON) -m deploy.local.check
+
+lock: setup ## Lock the packages of pyproject.toml again, with hashes
+	@$(PYTHON) -m venv .local/uv
+	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@$(COMPILE) -o requirements.txt
+	@$(COMPILE) --extra dev -o requirements-dev.txt
+
+clean: ## Stop the stack and remove .venv, .local and caches
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.local down; fi
+	@rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

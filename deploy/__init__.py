@@ -1,0 +1,1 @@
+"""How the connector is run: the local stack."""

@@ -1,0 +1,1 @@
+"""Everything that runs the connector on one machine: set-up, servers, demo and checks."""

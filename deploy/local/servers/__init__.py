@@ -1,0 +1,1 @@
+"""Private PostgreSQL, RabbitMQ and OpenSSH servers, each owned by the process that starts it."""

@@ -1,0 +1,42 @@
+"""Runs an importer: `python -m services.importer`. Any number of them may run side by side."""
+
+from prometheus_client import CollectorRegistry
+
+from services.importer.handler import Handler
+from services.importer.lease import Leases
+from services.importer.settings import Settings
+from shared.blobs import Blobs
+from shared.bus.jobs import Lane, quiet_libraries
+from shared.contracts import ImportRequested
+from shared.database import answers, pool
+from shared.metrics import Metrics
+from shared.process import Loop, serve
+from shared.telemetry import configure_logging
+
+
+def main() -> None:
+    """Compose the importer and run it until SIGTERM."""
+    settings = Settings()
+    configure_logging("importer", settings.log_level)
+    quiet_libraries()
+    metrics = Metrics(CollectorRegistry())
+    blobs = Blobs(settings.blob_url)
+    size = 2 * settings.import_threads + 2
+    with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
+        leases = Leases(connections, settings.lease_seconds)
+        handler = Handler(settings, connections, blobs, leases, metrics)
+        amqp = settings.amqp_url.get_secret_value()
+        serve(
+            settings,
+            metrics,
+            parts=[
+                Lane(amqp, {ImportRequested: handler.on_import}, threads=settings.import_threads),
+                Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
+            ],
+            ready={"database": lambda: answers(connections), "blobs": blobs.ready},
+        )
+        leases.give_back()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Keeps the leases of the imports in hand, and gives them back when the importer has to stop."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from services.importer.store import Claim, Store
+from shared.database import Db
+from shared.errors import Fenced
+
+log = structlog.get_logger()
+
+
+class Leases:
+    """The claims of this process. A claim that was lost is noticed at the next `check`."""
+
+    def __init__(self, pool: ConnectionPool[Db], lease_seconds: float) -> None:
+        self._pool = pool
+        self._lease_seconds = lease_seconds
+        self._lock = threading.Lock()
+        self._held: set[Claim] = set()
+
+    @contextmanager
+    def held(self, claim: Claim) -> Iterator[None]:
+        """Keep the claim's lease for as long as the work takes."""
+        with self._lock:
+            self._held.add(claim)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.discard(claim)
+
+    def check(self, claim: Claim) -> None:
+        """Raise Fenced when the claim was lost."""
+        with self._lock:
+            if claim not in self._held:
+                raise Fenced("the lease was lost")
+
+    def extend(self) -> None:
+        """Extend every lease; call it several times within a lease."""
+        for claim in self._claims():
+            with self._pool.connection() as db:
+                if Store(db).extend_lease(claim, self._lease_seconds):
+                    continue
+            log.warning("lease.lost", run_id=str(claim.run_id), attempt=claim.attempt)
+            with self._lock:
+                self._held.discard(claim)
+
+    def give_back(self) -> None:
+        """End every lease at once, so that another importer can take the runs over."""
+        for claim in self._claims():
+            with self._pool.connection() as db:
+                Store(db).extend_lease(claim, 0.0)
+            log.info("lease.given_back", run_id=str(claim.run_id), attempt=claim.attempt)
+
+    def _claims(self) -> list[Claim]:
+        with self._lock:
+            return list(self._held)

@@ -1,0 +1,150 @@
+-- Every statement of the importer.
+
+-- name: claim
+-- Whoever gets a row back holds the run until the lease ends; every later write names the attempt.
+update runs r
+set stage = 'importing', attempt = r.attempt + 1, claimed_at = now(),
+    lease_until = now() + make_interval(secs => %(lease)s),
+    checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s, file_mtime = %(mtime)s,
+    looked_at = %(looked_at)s, host_key = %(host_key)s
+from connectors c
+where r.id = %(run_id)s and r.org_id = %(org_id)s and c.id = r.connector_id and c.state <> 'deleted'
+  and (r.stage in ('queued', 'fetching', 'stored') or (r.stage = 'importing' and r.lease_until < now()))
+returning r.id as run_id, r.org_id, r.connector_id, r.attempt, r.reply_to, r.checksum, r.blob,
+          c.file_checksum, c.file_mapping_version, c.file_code, c.name as connector_name, c.path
+
+-- name: extend_lease
+update runs set lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+
+-- name: send_back
+-- The blob is gone or damaged: the file is fetched anew, whatever is known of it.
+with run as (
+    update runs set stage = 'fetching', blob = null, checksum = null, lease_until = now()
+    where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+    returning connector_id
+)
+update connectors set file_checksum = null from run where connectors.id = run.connector_id
+
+-- name: mapping
+select version, fields, statuses, default_status from import_mappings
+where org_id = %(org_id)s order by version desc limit 1
+
+-- name: lock_organisation
+-- Imports of one organisation merge one after the other: no deadlock, no lead made twice.
+select pg_advisory_xact_lock(hashtextextended('leads ' || %(org_id)s::text, 0))
+
+-- name: staging
+create temp table if not exists staged_leads (
+    id uuid primary key, is_new boolean not null, name text, website text, status text, status_date date,
+    location text, street_num text, street text, postcode text, city text, sector text, size text, crm_id text,
+    siren text, email text, owner text, score text, custom jsonb not null
+) on commit delete rows;
+create temp table if not exists staged_contacts (
+    lead_id uuid not null, key text not null, first_name text, last_name text, email text, phone text, title text,
+    linkedin text, primary key (lead_id, key)
+) on commit delete rows;
+create temp table if not exists staged_deals (
+    crm_id text primary key, lead_id uuid not null, status text, status_date date
+) on commit delete rows;
+create temp table if not exists staged_keys (key text primary key, lead_id uuid not null) on commit delete rows
+
+-- name: clear_staging
+truncate staged_leads, staged_contacts, staged_deals, staged_keys
+
+-- name: known_keys
+select k.key, k.lead_id, l.crm_id, l.siren
+from lead_keys k join leads l on l.org_id = k.org_id and l.id = k.lead_id
+where k.org_id = %(org_id)s and k.key = any(%(keys)s)
+
+-- name: known_ids
+select id as lead_id, crm_id, siren from leads where org_id = %(org_id)s and id = any(%(ids)s)
+
+-- name: insert_leads
+insert into leads (id, org_id, name, website, status, status_date, location, street_num, street, postcode, city,
+                   sector, size, crm_id, siren, email, owner, score, custom)
+select id, %(org_id)s, name, website, coalesce(status, 'DEFAULT'), status_date, location, street_num, street,
+       postcode, city, sector, size, crm_id, siren, email, owner, score, custom
+from staged_leads where is_new
+
+-- name: update_leads
+-- An empty cell never erases; a lead that would stay as it is is not written.
+update leads l
+set name = n.name, website = n.website, status = n.status, status_date = n.status_date, location = n.location,
+    street_num = n.street_num, street = n.street, postcode = n.postcode, city = n.city, sector = n.sector,
+    size = n.size, crm_id = n.crm_id, siren = n.siren, email = n.email, owner = n.owner, score = n.score,
+    custom = n.custom, updated_at = now()
+from (
+    select o.id, coalesce(s.name, o.name) as name, coalesce(s.website, o.website) as website,
+           coalesce(s.status, o.status) as status, coalesce(s.status_date, o.status_date) as status_date,
+           coalesce(s.location, o.location) as location, coalesce(s.street_num, o.street_num) as street_num,
+           coalesce(s.street, o.street) as street, coalesce(s.postcode, o.postcode) as postcode,
+           coalesce(s.city, o.city) as city, coalesce(s.sector, o.sector) as sector,
+           coalesce(s.size, o.size) as size, coalesce(s.crm_id, o.crm_id) as crm_id,
+           coalesce(s.siren, o.siren) as siren, coalesce(s.email, o.email) as email,
+           coalesce(s.owner, o.owner) as owner, coalesce(s.score, o.score) as score, o.custom || s.custom as custom
+    from staged_leads s join leads o on o.org_id = %(org_id)s and o.id = s.id
+    where not s.is_new
+) n
+where l.org_id = %(org_id)s and l.id = n.id
+  and (l.name, l.website, l.status, l.status_date, l.location, l.street_num, l.street, l.postcode, l.city, l.sector,
+       l.size, l.crm_id, l.siren, l.email, l.owner, l.score, l.custom)
+   is distinct from
+      (n.name, n.website, n.status, n.status_date, n.location, n.street_num, n.street, n.postcode, n.city, n.sector,
+       n.size, n.crm_id, n.siren, n.email, n.owner, n.score, n.custom)
+returning l.id as lead_id
+
+-- name: upsert_contacts
+insert into contacts as c (org_id, lead_id, key, first_name, last_name, email, phone, title, linkedin)
+select %(org_id)s, lead_id, key, first_name, last_name, email, phone, title, linkedin from staged_contacts
+order by lead_id, key
+on conflict (org_id, lead_id, key) do update
+set first_name = coalesce(excluded.first_name, c.first_name), last_name = coalesce(excluded.last_name, c.last_name),
+    email = coalesce(excluded.email, c.email), phone = coalesce(excluded.phone, c.phone),
+    title = coalesce(excluded.title, c.title), linkedin = coalesce(excluded.linkedin, c.linkedin), updated_at = now()
+where (coalesce(excluded.first_name, c.first_name), coalesce(excluded.last_name, c.last_name),
+       coalesce(excluded.email, c.email), coalesce(excluded.phone, c.phone), coalesce(excluded.title, c.title),
+       coalesce(excluded.linkedin, c.linkedin))
+   is distinct from (c.first_name, c.last_name, c.email, c.phone, c.title, c.linkedin)
+returning lead_id
+
+-- name: upsert_deals
+insert into deals as d (org_id, crm_id, lead_id, status, status_date)
+select %(org_id)s, crm_id, lead_id, status, status_date from staged_deals
+order by crm_id
+on conflict (org_id, crm_id) do update
+set lead_id = excluded.lead_id, status = coalesce(excluded.status, d.status),
+    status_date = coalesce(excluded.status_date, d.status_date), updated_at = now()
+where (excluded.lead_id, coalesce(excluded.status, d.status), coalesce(excluded.status_date, d.status_date))
+   is distinct from (d.lead_id, d.status, d.status_date)
+returning lead_id
+
+-- name: insert_keys
+insert into lead_keys (org_id, key, lead_id)
+select %(org_id)s, key, lead_id from staged_keys order by key
+on conflict (org_id, key) do nothing
+
+-- name: lock_connector
+-- The connector first, then the run: everybody locks in this order.
+select from connectors where id = %(connector_id)s and state <> 'deleted' for update
+
+-- name: finish_run
+-- Nothing comes back when the claim was lost: then nothing of the import may be committed.
+update runs
+set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, mapping_version = %(mapping_version)s,
+    rows_read = %(read)s, rows_created = %(created)s, rows_updated = %(updated)s, rows_unchanged = %(unchanged)s,
+    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, finished_at = now()
+where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+returning extract(epoch from now() - queued_at)::float8 as seconds
+
+-- name: finish_connector
+-- This file version is dealt with: it is not read again until it, or the mapping, changes.
+update connectors c
+set file_checksum = r.checksum, file_blob = r.blob, file_size = r.file_size, file_mtime = r.file_mtime,
+    file_looked_at = r.looked_at, file_compared_at = r.looked_at, file_mapping_version = %(mapping_version)s,
+    file_code = %(code)s, last_code = %(code)s, failures = 0,
+    last_success_at = case when %(code)s::text is null then now() else c.last_success_at end,
+    host_keys = case when c.host_keys = '{}' and r.host_key is not null then array[r.host_key] else c.host_keys end
+from runs r
+where c.id = r.connector_id and r.id = %(run_id)s
+returning c.due_at, c.state

@@ -1,0 +1,145 @@
+"""The importer's tables: claiming a run, merging batches of rows, and ending the run, all fenced."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.importer.core.identity import Known
+from services.importer.core.mapping import Mapping as ImportMapping
+from services.importer.core.merge import Batch
+from services.importer.core.record import Reject
+from services.importer.outcome import Ending
+from shared.contracts import ImportRequested
+from shared.database import Db, Row, queries
+from shared.errors import Fenced
+
+SQL = queries(Path(__file__).with_name("queries.sql"))
+
+_COPIES = {
+    "staged_leads": "copy staged_leads from stdin",
+    "staged_contacts": "copy staged_contacts from stdin",
+    "staged_deals": "copy staged_deals from stdin",
+    "staged_keys": "copy staged_keys from stdin",
+}
+_COPY_REJECTS = "copy rejects (run_id, org_id, line, column_name, code, reason) from stdin"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that is this importer's, until its lease ends."""
+
+    run_id: UUID
+    org_id: UUID
+    connector_id: UUID
+    attempt: int
+    reply_to: str | None
+    checksum: str
+    blob: str
+    file_checksum: str | None
+    file_mapping_version: int | None
+    file_code: str | None
+    connector_name: str
+    path: str
+
+    @property
+    def fence(self) -> dict[str, Any]:
+        """What every write names."""
+        return {"run_id": self.run_id, "attempt": self.attempt}
+
+
+class Store:
+    """Reads and writes within one transaction."""
+
+    def __init__(self, db: Db) -> None:
+        self.db = db
+
+    def claim(self, request: ImportRequested, lease: float) -> Claim | None:
+        """Take the run; None when it is done, cancelled, another organisation's, or somebody else's just now."""
+        row = self._one("claim", lease=lease, **request.model_dump(exclude={"connector_id"}))
+        return Claim(**row) if row else None
+
+    def extend_lease(self, claim: Claim, lease: float) -> bool:
+        """Keep the run; False when it was lost."""
+        return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1
+
+    def send_back(self, claim: Claim) -> None:
+        """Have the file fetched again."""
+        self.db.execute(SQL["send_back"], claim.fence)
+
+    def mapping(self, org_id: UUID) -> ImportMapping | None:
+        """The organisation's current mapping."""
+        row = self._one("mapping", org_id=org_id)
+        return ImportMapping(**row) if row else None
+
+    def begin_merge(self, org_id: UUID) -> None:
+        """Wait for the organisation's other imports, then make room for batches."""
+        self.db.execute(SQL["lock_organisation"], {"org_id": org_id})
+        for statement in SQL["staging"].split(";"):
+            self.db.execute(statement)
+
+    def known_keys(self, org_id: UUID, keys: Sequence[str]) -> dict[str, Known]:
+        """The leads that own these keys."""
+        rows = self.db.execute(SQL["known_keys"], {"org_id": org_id, "keys": keys}).fetchall()
+        return {row["key"]: _known(row) for row in rows}
+
+    def known_ids(self, org_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Known]:
+        """Those of the ids that are leads of this organisation."""
+        rows = self.db.execute(SQL["known_ids"], {"org_id": org_id, "ids": ids}).fetchall()
+        return {row["lead_id"]: _known(row) for row in rows}
+
+    def merge(self, org_id: UUID, batch: Batch) -> set[UUID]:
+        """Write what the batch changes; the leads of which anything was written, new ones not among them."""
+        self.db.execute(SQL["clear_staging"])
+        self._copy("staged_leads", batch.leads)
+        self._copy("staged_contacts", batch.contacts)
+        self._copy("staged_deals", batch.deals)
+        self._copy("staged_keys", batch.keys)
+        own = {"org_id": org_id}
+        self.db.execute(SQL["insert_leads"], own)
+        touched = {
+            row["lead_id"]
+            for name in ("update_leads", "upsert_contacts", "upsert_deals")
+            for row in self.db.execute(SQL[name], own)
+        }
+        self.db.execute(SQL["insert_keys"], own)
+        return touched
+
+    def _copy(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
+        with self.db.cursor() as cursor, cursor.copy(_COPIES[table]) as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def keep_rejects(self, claim: Claim, rejects: Sequence[Reject]) -> None:
+        """Keep rejected rows with their reasons."""
+        with self.db.cursor() as cursor, cursor.copy(_COPY_REJECTS) as copy:
+            for reject in rejects:
+                copy.write_row((claim.run_id, claim.org_id, reject.line, reject.column, reject.code, reject.reason))
+
+    def finish(self, claim: Claim, ending: Ending) -> Mapping[str, Any]:
+        """End the run and note that this file version is dealt with; Fenced when the run was lost meanwhile."""
+        self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
+        run = self._one(
+            "finish_run",
+            outcome=ending.result,
+            code=ending.code,
+            detail=ending.detail,
+            mapping_version=ending.mapping_version,
+            **claim.fence,
+            **ending.counts().model_dump(),
+        )
+        if run is None:
+            raise Fenced("the run was taken over, cancelled or its connector deleted")
+        connector = self._one(
+            "finish_connector", run_id=claim.run_id, mapping_version=ending.mapping_version, code=ending.code
+        )
+        assert connector is not None  # noqa: S101 - a run's connector is never removed
+        return {**run, **connector}
+
+    def _one(self, name: str, **values: Any) -> Row | None:
+        return self.db.execute(SQL[name], values).fetchone()
+
+
+def _known(row: Row) -> Known:
+    return Known(lead_id=row["lead_id"], crm_id=row["crm_id"], siren=row["siren"])

@@ -1,0 +1,85 @@
+"""Builds the events that an ended import owes the UI."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.importer.core.record import Reject, Warning_
+from services.importer.outcome import Ending, Outcome
+from services.importer.store import Claim
+from shared.contracts import (
+    BulkProgress,
+    NotificationPushed,
+    RejectedRow,
+    RowCounts,
+    SyncFailed,
+    SyncSucceeded,
+    SyncUnchanged,
+    Told,
+)
+from shared.errors import advice
+
+_TOLD_NAMES = 50
+
+
+def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]:
+    """The final events of a run."""
+    if ending.outcome is not None:
+        counts = ending.counts()
+        return [_succeeded(claim, ending.mapping_version, ending.outcome, counts), _notification(claim, counts)]
+    if ending.result == "unchanged":
+        return [SyncUnchanged(**_about(claim), detail=ending.detail)]
+    return [_failed(claim, ending.code or "", ending.detail, run)]
+
+
+def _about(claim: Claim) -> dict[str, Any]:
+    return {
+        "organisation_id": claim.org_id,
+        "in_reply_to": claim.reply_to,
+        "connector_id": claim.connector_id,
+        "run_id": claim.run_id,
+    }
+
+
+def _failed(claim: Claim, code: str, detail: str, run: Mapping[str, Any]) -> SyncFailed:
+    return SyncFailed(
+        **_about(claim),
+        code=code,
+        message=advice(code).message,
+        action=advice(code).action,
+        detail=detail,
+        next_check_at=run["due_at"] if run["state"] == "active" else None,
+    )
+
+
+def _succeeded(claim: Claim, version: int, outcome: Outcome, counts: RowCounts) -> SyncSucceeded:
+    return SyncSucceeded(
+        **_about(claim),
+        checksum=claim.checksum,
+        mapping_version=version,
+        rows=counts,
+        rejects=_listed(outcome.rejects[: outcome.told]),
+        warning_count=outcome.warning_count,
+        warnings=_listed(outcome.warnings[: outcome.told]),
+        unknown_statuses=dict(outcome.unknown_statuses.most_common(_TOLD_NAMES)),
+        unmapped_columns=outcome.unmapped_columns[:_TOLD_NAMES],
+        missing_columns=outcome.missing_columns[:_TOLD_NAMES],
+    )
+
+
+def _listed(rows: Iterable[Reject | Warning_]) -> tuple[RejectedRow, ...]:
+    return tuple(RejectedRow(line=row.line, column=row.column, code=row.code, reason=row.reason) for row in rows)
+
+
+def _notification(claim: Claim, counts: RowCounts) -> NotificationPushed:
+    imported = counts.created + counts.updated + counts.unchanged
+    return NotificationPushed(
+        organisation_id=claim.org_id,
+        title=f"{claim.connector_name or claim.path} was imported",
+        content=f"{counts.created} created, {counts.updated} updated, {counts.unchanged} unchanged, "
+        f"{counts.rejected} rejected",
+        in_progress=False,
+        file_import_id=claim.run_id,
+        bulk_progress=BulkProgress(
+            total_count=counts.read - counts.ignored, success_count=imported, failure_count=counts.rejected
+        ),
+    )
