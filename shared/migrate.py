@@ -5,10 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from pydantic_settings import SettingsConfigDict
-
 from shared.database import Db, connect
-from shared.settings import DatabaseSettings
+from shared.settings import DatabaseSettings, load
 
 FOLDER = Path(__file__).with_name("migrations")
 _LOCK = 7_240_915_001
@@ -19,12 +17,6 @@ _TABLE = """
         applied_at timestamptz not null default now()
     )
 """
-
-
-class Settings(DatabaseSettings):
-    """What a migration reads."""
-
-    model_config = SettingsConfigDict(env_prefix="SFTP_CONNECTOR_", hide_input_in_errors=True)
 
 
 class MigrationChanged(Exception):
@@ -62,7 +54,7 @@ def _apply(db: Db, path: Path, done: dict[str, str]) -> bool:
 
 def main() -> None:
     """Migrate the configured database and say what was done."""
-    applied = migrate(Settings().database_url.get_secret_value())
+    applied = migrate(load(DatabaseSettings).database_url.get_secret_value())
     sys.stdout.write("".join(f"applied {name}\n" for name in applied) or "nothing to apply\n")
 
 

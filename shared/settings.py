@@ -1,28 +1,51 @@
 """The blocks of settings that several services read, from the environment: SFTP_CONNECTOR_<NAME>."""
 
-from pydantic import Field, SecretStr
+import sys
+from typing import TypeVar
+
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PREFIX = "SFTP_CONNECTOR_"
 
-class ServiceSettings(BaseSettings):
+
+class Block(BaseSettings):
+    """Some settings; a service's own are composed of several blocks."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, hide_input_in_errors=True)
+
+
+class ServiceSettings(Block):
     """What every service reads."""
-
-    model_config = SettingsConfigDict(env_prefix="SFTP_CONNECTOR_", hide_input_in_errors=True)
 
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp:// or amqps:// URL")
     http_host: str = Field(default="127.0.0.1", description="address that serves /metrics, /healthz and /readyz")
     http_port: int = Field(default=9100, ge=0, le=65535, description="its port; 0 takes a free one")
     grace_seconds: float = Field(default=25.0, gt=0, description="how long a stop waits for the work in hand")
-    log_level: str = Field(default="INFO", description="DEBUG, INFO, WARNING or ERROR")
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="what is logged")
 
 
-class DatabaseSettings(BaseSettings):
+class DatabaseSettings(Block):
     """PostgreSQL, for scheduler and importer."""
 
     database_url: SecretStr = Field(description="PostgreSQL, as postgresql:// URL")
 
 
-class BlobSettings(BaseSettings):
+class BlobSettings(Block):
     """The object store, for fetcher and importer."""
 
     blob_url: str = Field(description="where files are kept: file:///folder, s3://bucket/prefix, gs://... or az://...")
+
+
+S = TypeVar("S", bound=Block)
+
+
+def load(settings: type[S]) -> S:
+    """The settings from the environment; ends the process with a line for each that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            name = "_".join(str(part) for part in problem["loc"]).upper()
+            sys.stderr.write(f"{PREFIX}{name}: {problem['msg']}\n")
+        raise SystemExit(2) from None

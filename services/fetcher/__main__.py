@@ -1,5 +1,7 @@
 """Runs a fetcher: `python -m services.fetcher`. Any number of them may run side by side."""
 
+import logging
+
 from prometheus_client import CollectorRegistry
 
 from services.fetcher.handler import Handler
@@ -10,14 +12,16 @@ from shared.contracts import ConnectionTestRequested, FetchRequested
 from shared.metrics import Metrics
 from shared.process import serve
 from shared.sealing import Opener, private_key
+from shared.settings import load
 from shared.telemetry import configure_logging
 
 
 def main() -> None:
     """Compose the fetcher and run it until SIGTERM."""
-    settings = Settings()
+    settings = load(Settings)
     configure_logging("fetcher", settings.log_level)
     quiet_libraries()
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     amqp = settings.amqp_url.get_secret_value()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)

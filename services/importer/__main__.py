@@ -11,12 +11,13 @@ from shared.contracts import ImportRequested
 from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
+from shared.settings import load
 from shared.telemetry import configure_logging
 
 
 def main() -> None:
     """Compose the importer and run it until SIGTERM."""
-    settings = Settings()
+    settings = load(Settings)
     configure_logging("importer", settings.log_level)
     quiet_libraries()
     metrics = Metrics(CollectorRegistry())

@@ -38,7 +38,7 @@ select pg_advisory_xact_lock(hashtextextended('leads ' || %(org_id)s::text, 0))
 create temp table if not exists staged_leads (
     id uuid primary key, is_new boolean not null, name text, website text, status text, status_date date,
     location text, street_num text, street text, postcode text, city text, sector text, size text, crm_id text,
-    siren text, email text, owner text, score text, custom jsonb not null
+    siren text, email text, owner text, score text, fallback_status text, custom jsonb not null
 ) on commit delete rows;
 create temp table if not exists staged_contacts (
     lead_id uuid not null, key text not null, first_name text, last_name text, email text, phone text, title text,
@@ -63,7 +63,7 @@ select id as lead_id, crm_id, siren from leads where org_id = %(org_id)s and id 
 -- name: insert_leads
 insert into leads (id, org_id, name, website, status, status_date, location, street_num, street, postcode, city,
                    sector, size, crm_id, siren, email, owner, score, custom)
-select id, %(org_id)s, name, website, coalesce(status, 'DEFAULT'), status_date, location, street_num, street,
+select id, %(org_id)s, name, website, coalesce(status, fallback_status, 'DEFAULT'), status_date, location, street_num, street,
        postcode, city, sector, size, crm_id, siren, email, owner, score, custom
 from staged_leads where is_new
 
@@ -133,9 +133,9 @@ select from connectors where id = %(connector_id)s and state <> 'deleted' for up
 update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, mapping_version = %(mapping_version)s,
     rows_read = %(read)s, rows_created = %(created)s, rows_updated = %(updated)s, rows_unchanged = %(unchanged)s,
-    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, finished_at = now()
+    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, finished_at = clock_timestamp()
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
-returning extract(epoch from now() - queued_at)::float8 as seconds
+returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
 -- name: finish_connector
 -- This file version is dealt with: it is not read again until it, or the mapping, changes.

@@ -137,7 +137,7 @@ class Store:
         assert connector is not None  # noqa: S101 - a run's connector is never removed
         return {**run, **connector}
 
-    def _one(self, name: str, **values: Any) -> Row | None:
+    def _one(self, name: str, /, **values: Any) -> Row | None:
         return self.db.execute(SQL[name], values).fetchone()
 
 

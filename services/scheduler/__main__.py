@@ -13,12 +13,13 @@ from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
 from shared.sealing import public_key
+from shared.settings import load
 from shared.telemetry import configure_logging
 
 
 def main() -> None:
     """Compose the scheduler and run it until SIGTERM."""
-    settings = Settings()
+    settings = load(Settings)
     configure_logging("scheduler", settings.log_level)
     quiet_libraries()
     amqp, database = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()

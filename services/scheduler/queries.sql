@@ -92,7 +92,7 @@ returning id
 select id from runs where connector_id = %(connector_id)s and stage <> 'done'
 
 -- name: cancel_runs
-update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = now()
+update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp()
 where connector_id = %(connector_id)s and stage <> 'done'
 
 -- name: start_run
@@ -117,10 +117,10 @@ for update
 -- name: finish_fetch
 -- Nothing comes back when the run does not wait for a fetcher any more: the answer is late and changes nothing.
 update runs
-set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = now(),
+set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = clock_timestamp(),
     file_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s
 where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
-returning id, org_id, connector_id, reply_to, extract(epoch from now() - queued_at)::float8 as seconds
+returning id, org_id, connector_id, reply_to, extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
 -- name: connector_unchanged
 update connectors
@@ -159,7 +159,7 @@ where id = %(run_id)s
 update runs set stage = 'stored', lease_until = now() + make_interval(secs => %(lease)s) where id = %(run_id)s
 
 -- name: give_up
-update runs set stage = 'done', outcome = 'failed', code = 'gave_up', finished_at = now()
+update runs set stage = 'done', outcome = 'failed', code = 'gave_up', finished_at = clock_timestamp()
 where id = %(run_id)s
 returning *
 

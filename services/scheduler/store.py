@@ -20,13 +20,13 @@ class Store:
     def __init__(self, db: Db) -> None:
         self.db = db
 
-    def _all(self, name: str, **values: Any) -> list[Row]:
+    def _all(self, name: str, /, **values: Any) -> list[Row]:
         return self.db.execute(SQL[name], values).fetchall()
 
-    def _one(self, name: str, **values: Any) -> Row | None:
+    def _one(self, name: str, /, **values: Any) -> Row | None:
         return self.db.execute(SQL[name], values).fetchone()
 
-    def _do(self, name: str, **values: Any) -> None:
+    def _do(self, name: str, /, **values: Any) -> None:
         self.db.execute(SQL[name], values)
 
     def first_time(self, source: str, event_id: str) -> bool:
@@ -213,7 +213,7 @@ class Store:
         """The figures of the metrics that come from the tables."""
         return self._required("gauges")
 
-    def _required(self, name: str, **values: Any) -> Row:
+    def _required(self, name: str, /, **values: Any) -> Row:
         row = self._one(name, **values)
         assert row is not None, f"{name} always returns a row"  # noqa: S101
         return row

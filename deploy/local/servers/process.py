@@ -37,6 +37,7 @@ class Process:
         self._pid_file = home / f"{name}.pid"
         self._mark = mark
         self._child: subprocess.Popen[bytes] | None = None
+        self.exit_code: int | None = None
 
     @property
     def running(self) -> bool:
@@ -93,6 +94,12 @@ class Process:
         else:
             self.kill()
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process alone; nothing happens when it has ended."""
+        process = self._find()
+        if process is not None:
+            _send(process, number)
+
     def kill(self) -> None:
         """Kill the process and its children at once (SIGKILL); return when none is left."""
         process = self._find()
@@ -137,7 +144,7 @@ class Process:
 
     def _reap(self) -> None:
         if self._child is not None:
-            self._child.wait(_KILL_SECONDS)
+            self.exit_code = self._child.wait(_KILL_SECONDS)
             if self._child.stdin is not None:
                 self._child.stdin.close()
             self._child = None

@@ -1,0 +1,315 @@
+"""Records are read right, bad ones cost only themselves, and hostile files cost no more than long ones."""
+
+import csv
+import io
+import time
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.importer.core.dialect import Dialect
+from services.importer.core.record import Blank, Record, Refusal, Reject
+from services.importer.core.rows import Header, Limits, Table, header, read, read_table
+
+COMMA = Dialect(",")
+SMALL = Limits(record_lines=5, record_chars=200, cell_chars=50, columns=10)
+
+
+def physical_lines(text: str) -> list[str]:
+    return list(io.StringIO(text, newline=""))
+
+
+def outcomes(text: str, limits: Limits | None = None) -> list[Record | Reject | Blank]:
+    return list(read(physical_lines(text), COMMA, limits or Limits()))
+
+
+def table(text: str) -> Table:
+    found = read_table(physical_lines(text), COMMA)
+    assert isinstance(found, Table)
+    return found
+
+
+def codes(text: str, limits: Limits | None = None) -> list[tuple[int, str]]:
+    return [(found.line, found.code) for found in outcomes(text, limits) if isinstance(found, Reject)]
+
+
+def test_a_quoted_cell_may_hold_lines_and_the_next_record_knows_its_own_line() -> None:
+    assert outcomes('a,"x\ny\r\nz",b\nc,d,e\n') == [Record(1, ("a", "x\ny\r\nz", "b")), Record(4, ("c", "d", "e"))]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_each_line_end_is_a_line_end(end: str) -> None:
+    assert outcomes(f"a,b{end}c,d{end}") == [Record(1, ("a", "b")), Record(2, ("c", "d"))]
+
+
+@pytest.mark.parametrize("char", ["\u2028", "\u2029", "\x0b", "\x0c", "\x1c", "\x85"])
+def test_other_separators_of_unicode_stay_inside_their_cell(char: str) -> None:
+    assert outcomes(f"a{char}b,c\n") == [Record(1, (f"a{char}b", "c"))]
+
+
+def test_records_without_text_are_blank() -> None:
+    assert outcomes('a\n\n  \n,,\n"\n"\nb\n') == [Record(1, ("a",)), *map(Blank, (2, 3, 4, 5)), Record(7, ("b",))]
+
+
+def test_a_byte_order_mark_does_not_stick_to_a_quoted_first_cell() -> None:
+    assert outcomes('\ufeff"a ""b""",c\n') == [Record(1, ('a "b"', "c"))]
+
+
+def test_a_quote_inside_an_unquoted_cell_is_text() -> None:
+    assert outcomes('5" pipe,a\n') == [Record(1, ('5" pipe', "a"))]
+
+
+def test_the_last_line_needs_no_line_end() -> None:
+    assert outcomes('a,"b"') == [Record(1, ("a", "b"))]
+
+
+def test_an_unclosed_quote_is_rejected_where_it_began_and_reading_goes_on_at_the_next_line() -> None:
+    assert outcomes('a,"b\nc,d\ne,f\n') == [
+        Reject(1, None, "unclosed_quote", outcomes('"')[0].reason),  # type: ignore[union-attr]
+        Record(2, ("c", "d")),
+        Record(3, ("e", "f")),
+    ]
+
+
+def test_a_quote_that_the_next_quoted_cell_would_close_is_rejected_alone() -> None:
+    assert outcomes('a,"b\nc,"d"\ne,"f\ng"\n')[1:] == [Record(2, ("c", "d")), Record(3, ("e", "f\ng"))]
+    assert codes('a,"b\nc,"d"\ne,"f\ng"\n') == [(1, "unclosed_quote")]
+
+
+def test_text_after_a_closing_quote_is_rejected_alone() -> None:
+    assert codes('a,b\n"c"d,e\nf,g\n') == [(2, "bad_quoting")]
+
+
+def test_a_record_may_have_just_as_many_lines_as_the_limit() -> None:
+    assert outcomes('"a\nb\nc\nd\ne",x\ny\n', SMALL) == [Record(1, ("a\nb\nc\nd\ne", "x")), Record(6, ("y",))]
+    assert codes('"a\nb\nc\nd\ne\nf",x\ny\n', SMALL) == [(1, "unclosed_quote")]
+
+
+def test_a_record_that_opens_inside_the_reach_of_a_failed_look_ahead_still_closes_after_it() -> None:
+    # Given a line that opens a quote for too many lines, and a good record that begins just before that reach ends
+    text = '"open\n1\n2\n",a",b,"3\n4\n5",z\nlast\n'
+
+    found = outcomes(text, SMALL)
+
+    assert found[0] == Reject(1, None, "unclosed_quote", found[0].reason)  # type: ignore[union-attr]
+    assert found[1:] == [
+        Record(2, ("1",)),
+        Record(3, ("2",)),
+        Record(4, (",a", "b", "3\n4\n5", "z")),
+        Record(7, ("last",)),
+    ]
+
+
+def test_a_record_ends_at_the_limit_of_characters() -> None:
+    assert codes('"' + "x" * 100 + "\n" + "y" * 120 + '"\n', SMALL) == [(1, "unclosed_quote"), (2, "cell_too_large")]
+
+
+def test_a_line_over_the_limit_is_rejected_and_the_next_is_read() -> None:
+    assert outcomes("x," * 150 + "\na,b\n", SMALL)[1:] == [Record(2, ("a", "b"))]
+    assert codes('"' + "x" * 250 + "\na,b\n", SMALL) == [(1, "record_too_large")]
+
+
+def test_a_cell_over_the_limit_is_rejected() -> None:
+    assert codes("a," + "x" * 51 + "\n" + "b," + "x" * 50 + "\n", SMALL) == [(1, "cell_too_large")]
+
+
+def test_a_cell_larger_than_the_csv_module_takes_by_default_is_a_reject_like_others() -> None:
+    assert codes('a,"' + "x" * 200_000 + '"\nb\n') == [(1, "cell_too_large")]
+    assert codes('a,"' + "x\n" * 400 + "x" * 200_000 + '"\nb\n') == [(1, "cell_too_large")]
+
+
+def test_the_csv_limit_of_the_process_is_never_lowered() -> None:
+    before = csv.field_size_limit(50_000_000)
+    try:
+        outcomes("a\n")
+        assert csv.field_size_limit() == 50_000_000
+    finally:
+        csv.field_size_limit(before)
+
+
+def test_text_that_a_database_cannot_hold_is_rejected() -> None:
+    assert codes("a\0,b\nc,\ud800\n\u00e9,\U0001f600\n") == [(1, "nul_byte"), (2, "bad_text")]
+
+
+def test_a_reason_never_holds_the_text_of_a_cell() -> None:
+    text = 'h1,h2\nsecret,"x\nsecret"x,"\n"secret"x\nsecret\0\nsecret,\ud800\nsecret,secret,secret\n'
+    found = [outcome for outcome in table(text).records if isinstance(outcome, Reject)]
+
+    assert len(found) > 4
+    assert not any("secret" in reject.reason for reject in found)
+
+
+def test_rows_are_as_wide_as_the_header() -> None:
+    found = table("\ufeff\n a , b,\n1\n1,2,3,,\n1,2,3,4\n1,2,3\n")
+
+    assert (found.header, found.blank_before) == (Header(2, ("a", "b", "")), 1)
+    short, long, wrong, right = found.records
+    assert (short, long, right) == (Record(3, ("1", "", "")), Record(4, ("1", "2", "3")), Record(6, ("1", "2", "3")))
+    assert isinstance(wrong, Reject)
+    assert (wrong.line, wrong.code) == (5, "extra_cells")
+    assert "4 cells" in wrong.reason
+    assert "header 3" in wrong.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "empty_file"),
+        ("\n \n,,\n", "empty_file"),
+        ("a\0,b\n1,2\n", "bad_header"),
+        ('a,"b\n1,2\n', "bad_header"),
+        ("\ud800\n", "bad_header"),
+        ("\ufeff,\ufeff\n", "bad_header"),
+        (",".join(map(str, range(2_001))), "too_many_columns"),
+    ],
+)
+def test_a_file_without_a_usable_header_is_refused(text: str, code: str) -> None:
+    found = read_table(physical_lines(text), COMMA)
+
+    assert isinstance(found, Refusal)
+    assert found.code == code
+
+
+def test_empty_columns_at_the_end_of_a_spreadsheet_do_not_count() -> None:
+    assert table("a,b" + "," * 16_382 + "\n1,2\n").header.names[:3] == ("a", "b", "")
+
+
+def test_a_nul_in_the_first_record_is_refused_wherever_it_came_from() -> None:
+    assert isinstance(header(Record(1, ("a\0",))), Refusal)
+
+
+CELL = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=12)
+NASTY = st.text('ab",;\r\n \u2028\x0b\x85', max_size=8)
+TABLES = st.lists(st.lists(CELL | NASTY, min_size=1, max_size=4), min_size=1, max_size=8)
+
+
+def written(rows: list[list[str]], end: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator=end, quoting=csv.QUOTE_ALL).writerows(rows)
+    return out.getvalue()
+
+
+@settings(max_examples=150, deadline=None)
+@given(rows=TABLES, end=st.sampled_from(["\n", "\r\n", "\r"]))
+def test_any_table_that_was_written_is_read_back_with_its_lines(rows: list[list[str]], end: str) -> None:
+    expected: list[Record | Blank] = []
+    line = 1
+    for row in rows:
+        expected.append(Record(line, tuple(row)) if any(map(str.strip, row)) else Blank(line))
+        line += len(physical_lines(written([row], end)))
+
+    assert outcomes(written(rows, end)) == expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=TABLES)
+def test_a_table_with_quotes_only_where_needed_is_read_back(rows: list[list[str]]) -> None:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
+
+    found = [outcome.cells for outcome in outcomes(out.getvalue()) if isinstance(outcome, Record)]
+
+    assert found == [tuple(row) for row in rows if any(map(str.strip, row))]
+
+
+BAD_ROWS = ['"a"b,c\n', "a\0b,c\n", "\udc80,c\n", "a,b,c,d,e,f\n", '"a"b,"c"d\n']
+GOOD_CELL = st.text('abc\u00e9",\n', max_size=6).map(lambda text: "x" + text)
+GOOD_ROWS = st.lists(st.lists(GOOD_CELL, min_size=4, max_size=4), min_size=1, max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(before=GOOD_ROWS, after=GOOD_ROWS, bad=st.sampled_from([*BAD_ROWS, '"a,b\n', 'a,"b""\n', '"\n']))
+def test_one_bad_row_never_changes_another_record(before: list[list[str]], after: list[list[str]], bad: str) -> None:
+    first = written([["h1", "h2", "h3", "h4"], *before], "\n")
+
+    found = list(table(first + bad + written(after, "\n")).records)
+
+    place = len(physical_lines(first)) + 1
+    assert [reject.line for reject in found if isinstance(reject, Reject)] == [place]
+    assert [found.cells for found in found if isinstance(found, Record)] == [*map(tuple, before), *map(tuple, after)]
+
+
+LINES = st.lists(
+    st.sampled_from(
+        ['"\n', 'a,"b\n', '",a",b,"\n', '"""\n', 'x"y\n', '"a"b\n', "\n", "a,b\n", '","\n', '"x",""\n', '",\n']
+    ),
+    max_size=40,
+)
+
+
+def slow(lines: list[str], limits: Limits) -> list[tuple[int, str]]:
+    """The same law, written without any care for time: try each record anew from its first line."""
+    found, place = [], 0
+    while place < len(lines):
+        kind, used = "reject", 1
+        for count in range(1, limits.record_lines + 1):
+            text = lines[place : place + count]
+            if len(text) < count or sum(map(len, text)) > limits.record_chars:
+                break
+            try:
+                next(csv.reader(text, strict=True))
+            except csv.Error as error:
+                if "unexpected end" in str(error):
+                    continue
+                break
+            kind, used = "record", count
+            break
+        found.append((place + 1, kind))
+        place += used
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(lines=LINES, chars=st.integers(12, 60), height=st.integers(1, 9))
+def test_looking_ahead_only_once_gives_what_trying_each_record_anew_gives(
+    lines: list[str], chars: int, height: int
+) -> None:
+    limits = Limits(record_lines=height, record_chars=chars)
+
+    found = list(read(lines, COMMA, limits))
+
+    assert [(o.line, "reject" if isinstance(o, Reject) else "record") for o in found] == slow(lines, limits)
+
+
+@settings(max_examples=150, deadline=None)
+@given(text=st.text('ab",\n\r\0\ud800', max_size=60))
+def test_every_physical_line_is_accounted_for(text: str) -> None:
+    lines = physical_lines(text)
+    found = outcomes(text)
+
+    starts = [outcome.line for outcome in found] + [len(lines) + 1]
+    assert starts[0] == 1
+    for outcome, (start, end) in zip(found, pairwise(starts), strict=True):
+        assert end > start
+        if isinstance(outcome, Record):
+            assert next(csv.reader(lines[start - 1 : end - 1], strict=True)) == list(outcome.cells)
+
+
+@pytest.mark.parametrize("unit", ['"\n', '"a\n', '",a",b,"\n', '"""\n', '"' + "x" * 900 + "\n", 'a,"b""\n', ",\n"])
+def test_the_cost_of_a_hostile_file_grows_no_faster_than_the_file(unit: str) -> None:
+    def seconds(count: int) -> float:
+        lines = [unit] * count
+        began = time.perf_counter()
+        assert sum(1 for _ in read(lines, COMMA)) >= count / 1_000
+        return time.perf_counter() - began
+
+    assert seconds(20_000) < 2  # each line tried anew would take a thousand looks at a line: over 10 s
+
+
+def test_one_line_of_separators_is_bounded() -> None:
+    began = time.perf_counter()
+    found = list(table("a,b\n" + "," * 900_000 + "\n" + "1," * 450_000 + "\n").records)
+
+    assert [type(outcome) for outcome in found] == [Blank, Reject]
+    assert time.perf_counter() - began < 2
+
+
+def test_ordinary_rows_are_read_fast() -> None:
+    lines = ['Acme,https://acme.fr,Won,75001,Paris,"a, b",jean@acme.fr,12\n'] * 30_000
+
+    began = time.perf_counter()
+    assert sum(1 for _ in read(lines, COMMA)) == 30_000
+
+    assert time.perf_counter() - began < 1  # measured: 0.1 s; the slack is for busy machines
