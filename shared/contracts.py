@@ -179,7 +179,7 @@ class CreateAsked(Asked):
     username: Username
     password: SecretStr = Field(min_length=1, max_length=1024)
     path: FilePath
-    interval_seconds: int = Field(default=900, ge=60, le=604_800)
+    interval_seconds: int = Field(default=900, ge=1, le=604_800)
 
 
 class UpdateAsked(AboutConnector):
@@ -192,7 +192,7 @@ class UpdateAsked(AboutConnector):
     username: Username | None = None
     password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
     path: FilePath | None = None
-    interval_seconds: int | None = Field(default=None, ge=60, le=604_800)
+    interval_seconds: int | None = Field(default=None, ge=1, le=604_800)
 
 
 class DeleteAsked(AboutConnector):

@@ -12,7 +12,6 @@ from shared.contracts import ConnectionTested, FetchProgressed, FetchReported
 from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
-from shared.sealing import public_key
 from shared.settings import load
 from shared.telemetry import configure_logging
 
@@ -26,7 +25,7 @@ def main() -> None:
     metrics = Metrics(CollectorRegistry())
     connections = pool(database, name="scheduler", size=settings.report_threads + 4)
     handler = Handler(connections, settings, metrics)
-    admin = Admin(connections, handler, public_key(settings.seal_public_key), metrics)
+    admin = Admin(connections, handler, settings, metrics)
     sender = JobSender(amqp)
     relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
     reports = Lane(

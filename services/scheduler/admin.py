@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from nacl.public import PublicKey
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr, ValidationError
 
 from services.scheduler import told
 from services.scheduler.core.planning import Connector
 from services.scheduler.handler import Handler
+from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import (
     UI_EVENTS,
@@ -43,7 +43,7 @@ from shared.ids import new_id
 from shared.mapping import mapping_problems
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
-from shared.sealing import Place, seal
+from shared.sealing import Place, public_key, seal
 
 log = structlog.get_logger()
 
@@ -60,10 +60,11 @@ class Refusal(Exception):
 class Admin:
     """Carries out UI events."""
 
-    def __init__(self, pool: ConnectionPool[Db], runs: Handler, seal_key: PublicKey, metrics: Metrics) -> None:
+    def __init__(self, pool: ConnectionPool[Db], runs: Handler, settings: Settings, metrics: Metrics) -> None:
         self._pool = pool
         self._runs = runs
-        self._seal_key = seal_key
+        self._seal_key = public_key(settings.seal_public_key)
+        self._min_interval = settings.min_interval_seconds
         self._metrics = metrics
         self._actions: dict[type[Asked], Callable[[Store, Any, str], None]] = {
             ConnectionTestAsked: self._test,
@@ -130,6 +131,7 @@ class Admin:
         )
 
     def _create(self, store: Store, asked: CreateAsked, event_id: str) -> None:
+        self._check_interval(asked.interval_seconds)
         connector_id = new_id()
         host_key = store.tested_host_key(asked.organisation_id, asked.host, asked.port)
         connector = store.insert_connector(
@@ -147,6 +149,7 @@ class Admin:
         self._run(store, connector, "first", event_id)
 
     def _update(self, store: Store, asked: UpdateAsked, event_id: str) -> None:
+        self._check_interval(asked.interval_seconds)
         before = self._known(store, asked, asked.connector_id)
         now = before.endpoint
         host, port = asked.host or now.host, asked.port or now.port
@@ -217,6 +220,13 @@ class Admin:
             raise Refusal("invalid_fields", tuple(problems))
         version = store.insert_mapping(asked)
         self._tell(store, MappingSaved(organisation_id=asked.organisation_id, in_reply_to=event_id, version=version))
+
+    def _check_interval(self, seconds: int | None) -> None:
+        if seconds is not None and seconds < self._min_interval:
+            message = f"must be at least {self._min_interval} seconds"
+            raise Refusal(
+                "invalid_fields", (FieldProblem(field="interval_seconds", code="too_short", message=message),)
+            )
 
     def _known(self, store: Store, asked: Asked, connector_id: UUID) -> Connector:
         connector = store.connector(asked.organisation_id, connector_id)

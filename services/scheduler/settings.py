@@ -20,4 +20,5 @@ class Settings(ServiceSettings, DatabaseSettings):
     max_sends: int = Field(default=5, ge=1, description="fetches of one run before it is given up")
     max_attempts: int = Field(default=5, ge=1, description="imports of one run before it is given up")
     full_check_seconds: float = Field(default=86_400, gt=0, description="how often bytes are compared in any case")
+    min_interval_seconds: int = Field(default=60, ge=1, description="the shortest interval an admin may choose")
     test_timeout_seconds: float = Field(default=30, gt=0, description="a connection test is answered by then")
