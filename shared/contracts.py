@@ -65,7 +65,6 @@ class FetchProgressed(Job):
     run_id: UUID
     phase: Literal["started", "downloading", "stored"]
     received_bytes: int = 0
-    size: int | None = None
 
 
 class FetchReported(Job):

@@ -1,6 +1,7 @@
 """How every service runs: start its parts, wait for SIGTERM, stop them in order."""
 
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ class Part(Protocol):
 
 def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part], ready: Mapping[str, Check]) -> None:
     """Run the parts until SIGTERM or SIGINT, then stop them in the order given, within the grace period."""
-    stop = _asked_to_stop()
+    asked_to_stop = _asked_to_stop()
     status = StatusServer(
         settings.http_host,
         settings.http_port,
@@ -45,7 +46,7 @@ def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part],
         part.start()
     status.start()
     log.info("service.started", status_port=status.port)
-    stop.wait()
+    asked_to_stop.recv(1)
     log.info("service.stopping", grace_seconds=settings.grace_seconds)
     deadline = time.monotonic() + settings.grace_seconds
     for part in parts:
@@ -54,15 +55,17 @@ def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part],
     log.info("service.stopped")
 
 
-def _asked_to_stop() -> threading.Event:
-    stop = threading.Event()
+def _asked_to_stop() -> socket.socket:
+    """A socket that becomes readable with SIGTERM or SIGINT.
 
-    def asked(_number: int, _frame: object) -> None:
-        stop.set()
-
+    The kernel may hand a signal to any thread, and then a main thread that waits for a lock does not wake up.
+    """
+    readable, writable = socket.socketpair()
+    writable.setblocking(False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, asked)
-    return stop
+        signal.signal(number, lambda _number, _frame: None)
+    signal.set_wakeup_fd(writable.detach())
+    return readable
 
 
 class Loop(threading.Thread):

@@ -17,7 +17,7 @@ from shared.metrics import Metrics
 from shared.migrate import migrate
 
 PASSWORD = "p@ss:/?#[]%20\"'\\ canary-7f3a"
-_TEMPLATE = "template_connector"
+TEMPLATE = "template_connector"
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +32,8 @@ def session_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def postgres(session_home: Path) -> Iterator[Postgres]:
     """A PostgreSQL with an empty database of the current schema as a template."""
     with Postgres(session_home / "postgres", fast=True) as server:
-        server.create_database(_TEMPLATE)
-        migrate(server.dsn(_TEMPLATE))
+        server.create_database(TEMPLATE)
+        migrate(server.dsn(TEMPLATE))
         yield server
 
 
@@ -64,7 +64,7 @@ def sshd(session_sshd: Sshd) -> Sshd:
 def database_url(postgres: Postgres) -> Iterator[str]:
     """An empty database of the current schema."""
     name = f"t_{uuid4().hex[:12]}"
-    postgres.create_database(name, template=_TEMPLATE)
+    postgres.create_database(name, template=TEMPLATE)
     yield postgres.dsn(name)
     postgres.drop_database(name)
 

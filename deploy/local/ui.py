@@ -24,7 +24,7 @@ class UI:
 
     def __init__(self, amqp_url: str, organisation_id: UUID, *, role: str = "ADMIN") -> None:
         self._parameters = pika.URLParameters(amqp_url)
-        self._organisation_id = organisation_id
+        self.organisation_id = organisation_id
         self._role = role
         self._news = threading.Condition()
         self._stopping = threading.Event()
@@ -51,7 +51,7 @@ class UI:
             "type": event_type,
             "datacontenttype": "application/json",
             "data": {
-                "organisation_id": str(self._organisation_id),
+                "organisation_id": str(self.organisation_id),
                 "user_id": str(UUID(int=1)),
                 "role": role or self._role,
                 **data,

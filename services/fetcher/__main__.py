@@ -10,7 +10,7 @@ from shared.blobs import Blobs
 from shared.bus.jobs import JobSender, Lane, quiet_libraries
 from shared.contracts import ConnectionTestRequested, FetchRequested
 from shared.metrics import Metrics
-from shared.process import serve
+from shared.process import Loop, serve
 from shared.sealing import Opener, private_key
 from shared.settings import load
 from shared.telemetry import configure_logging
@@ -34,6 +34,7 @@ def main() -> None:
         parts=[
             Lane(amqp, {FetchRequested: handler.on_fetch}, threads=settings.fetch_threads),
             Lane(amqp, {ConnectionTestRequested: handler.on_test}, threads=settings.test_threads),
+            Loop("heartbeat", handler.heartbeat.beat, idle_seconds=settings.progress_seconds),
         ],
         ready={"blobs": blobs.ready},
     )

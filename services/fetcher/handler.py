@@ -1,19 +1,20 @@
 """A look at a customer's file: bring it if its content changed, and answer each request exactly once."""
 
-import hashlib
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Literal
 
 import structlog
 
 from services.fetcher.core import changes
 from services.fetcher.core.changes import Look
+from services.fetcher.download import Download
+from services.fetcher.heartbeat import Heartbeat, Sender, send_hint
 from services.fetcher.settings import Settings
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.session import Limits, Session, open_session
 from shared.blobs import Blobs, blob_key
-from shared.bus.jobs import JobSender
 from shared.contracts import (
     ConnectionTested,
     ConnectionTestRequested,
@@ -23,7 +24,7 @@ from shared.contracts import (
     ImportRequested,
     Step,
 )
-from shared.errors import BusUnavailable, SecretUnreadable
+from shared.errors import SecretUnreadable
 from shared.metrics import Metrics
 from shared.sealing import Opener, Place
 
@@ -35,11 +36,12 @@ _STEPS = ("address", "connect", "host_key", "login", "file")
 class Handler:
     """Carries out looks and connection tests."""
 
-    def __init__(self, settings: Settings, blobs: Blobs, opener: Opener, sender: JobSender, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, blobs: Blobs, opener: Opener, sender: Sender, metrics: Metrics) -> None:
         self._settings = settings
         self._blobs = blobs
         self._opener = opener
         self._sender = sender
+        self.heartbeat = Heartbeat(sender)
         self._metrics = metrics
         self._limits = Limits(
             connect_seconds=settings.connect_seconds,
@@ -91,8 +93,13 @@ class Handler:
         if before.size is not None and before.size > self._settings.max_file_bytes:
             raise LookFailed("file", "file_too_large", f"the file has {before.size} bytes")
         download = Download(session.read(request.endpoint.path))
-        staged = self._blobs.stage(self._watched(request, before, download))
-        after = session.look(request.endpoint.path)
+        with self.heartbeat.of(request.run_id, download):
+            staged = self._blobs.stage(self._watched(download))
+        try:
+            after = session.look(request.endpoint.path)
+        except LookFailed:
+            self._blobs.drop(staged)
+            raise
         checksum = download.checksum()
         if trouble := changes.unsettled(before, after, download.received):
             self._blobs.drop(staged)
@@ -102,7 +109,7 @@ class Handler:
             return self._unchanged(request, after, looked_at, session, "same content", downloaded=True)
         key = blob_key(request.org_id, checksum)
         self._blobs.keep(staged, key)
-        self._progress(request, "stored", download.received, before.size)
+        self._progress(request, "stored", download.received)
         return ImportRequested(
             run_id=request.run_id,
             org_id=request.org_id,
@@ -136,30 +143,20 @@ class Handler:
             host_key=session.host_key,
         )
 
-    def _watched(self, request: FetchRequested, before: Look, download: "Download") -> Iterator[bytes]:
-        """The download's bytes; it reports that it is alive, and breaks off what is too large or too slow."""
-        reported = begun = time.monotonic()
+    def _watched(self, download: Download) -> Iterator[bytes]:
+        """The download's bytes; one that is too large or too slow is broken off."""
+        begun = time.monotonic()
         for chunk in download:
-            now = time.monotonic()
+            minutes = (time.monotonic() - begun) / 60
             if download.received > self._settings.max_file_bytes:
                 raise LookFailed("file", "file_too_large", "the server sent more bytes than allowed")
-            if now - begun > 60 and download.received / (now - begun) * 60 < self._settings.min_bytes_per_minute:
+            if minutes > 1 and download.received / minutes < self._settings.min_bytes_per_minute:
                 raise LookFailed("file", "transfer_broken", "the server sends too slowly")
-            if now - reported > self._settings.progress_seconds:
-                reported = now
-                self._progress(request, "downloading", download.received, before.size)
             self._metrics.fetched_bytes.inc(len(chunk))
             yield chunk
 
-    def _progress(self, request: FetchRequested, phase: str, received: int = 0, size: int | None = None) -> None:
-        report = FetchProgressed.model_validate(
-            {"run_id": request.run_id, "phase": phase, "received_bytes": received, "size": size}
-        )
-        try:
-            self._sender.send(report)
-        except BusUnavailable as error:
-            # Only a hint: without it the scheduler may ask a second time, which is harmless.
-            log.warning("progress.not_sent", error=str(error))
+    def _progress(self, request: FetchRequested, phase: Literal["started", "stored"], received: int = 0) -> None:
+        send_hint(self._sender, FetchProgressed(run_id=request.run_id, phase=phase, received_bytes=received))
 
     def _count(self, answer: ImportRequested | FetchReported) -> None:
         if isinstance(answer, ImportRequested):
@@ -203,22 +200,3 @@ class Handler:
 
 def _passed(names: Iterable[str]) -> list[Step]:
     return [Step.model_validate({"name": name, "ok": True}) for name in names]
-
-
-class Download:
-    """A file's bytes, counted and hashed on their way."""
-
-    def __init__(self, chunks: Iterable[bytes]) -> None:
-        self._chunks = chunks
-        self._digest = hashlib.sha256()
-        self.received = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._digest.update(chunk)
-            self.received += len(chunk)
-            yield chunk
-
-    def checksum(self) -> str:
-        """The SHA-256 of what was received so far, lower-case hex."""
-        return self._digest.hexdigest()

@@ -90,7 +90,7 @@ class Admin:
                     self._carry_out(Store(db), event)
                 result = "done"
             except Refusal as refusal:
-                put_event(db, told.refused(asked, event.id, refusal.code, refusal.errors))
+                put_event(db, told.refused(asked, _named(event), event.id, refusal.code, refusal.errors))
                 result = refusal.code
         self._metrics.ui_events.labels(event.type, result).inc()
         log.info("ui_event.handled", type=event.type, result=result, org_id=str(asked.organisation_id))
@@ -259,6 +259,14 @@ def _asker(event: CloudEvent) -> Asked:
         return Asked.model_validate(event.data)
     except ValidationError:
         raise BadMessage("the event names no organisation, user and role") from None
+
+
+def _named(event: CloudEvent) -> UUID | None:
+    """The connector that the event is about, if it names one."""
+    try:
+        return UUID(str(event.data.get("connector_id")))
+    except ValueError:
+        return None
 
 
 def _parse(event: CloudEvent) -> Asked:

@@ -38,12 +38,14 @@ def view(connector: Connector) -> ConnectorView:
     )
 
 
-def refused(asked: Asked, event_id: str, code: str, errors: tuple[FieldProblem, ...] = ()) -> Refused:
+def refused(
+    asked: Asked, connector_id: UUID | None, event_id: str, code: str, errors: tuple[FieldProblem, ...] = ()
+) -> Refused:
     """The answer to an event that changed nothing."""
     return Refused(
         organisation_id=asked.organisation_id,
         in_reply_to=event_id,
-        connector_id=getattr(asked, "connector_id", None),
+        connector_id=connector_id,
         code=code,
         message=advice(code).message,
         action=advice(code).action,

@@ -14,6 +14,9 @@ from shared.errors import BadMessage, BusUnavailable, ConnectorError, describe
 
 log = structlog.get_logger()
 
+# How long an idle thread takes to notice that the lane stops.
+_NOTICE_STOP_MS = 200
+
 type_by_name = {job.__name__: job for job in JOBS}
 Handlers = Mapping[type[Job], Callable[..., None]]
 
@@ -66,7 +69,12 @@ class Lane:
                 options={},
             )
         # Named, because a broker consumes every queue that is declared on it, also those it only publishes to.
-        self._worker = Worker(self._broker, queues={job_type.queue for job_type in handlers}, worker_threads=threads)
+        self._worker = Worker(
+            self._broker,
+            queues={job_type.queue for job_type in handlers},
+            worker_threads=threads,
+            worker_timeout=_NOTICE_STOP_MS,
+        )
         self._worker.queue_prefetch = threads
         self._worker.delay_prefetch = 20 * threads
 

@@ -12,6 +12,7 @@ import structlog
 
 from services.fetcher.core.addresses import Network, may_connect
 from services.fetcher.core.changes import Look
+from services.fetcher.sftp.bounds import BoundedClient, BoundedPacketizer
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.reader import read_pipelined
 from shared.contracts import Endpoint
@@ -68,9 +69,12 @@ def open_session(endpoint: Endpoint, password: str, limits: Limits) -> Iterator[
     """
     sock = _connect(endpoint.host, endpoint.port, limits)
     with contextlib.closing(sock), _transport(sock, limits) as transport:
-        host_key = _shake_hands(transport, endpoint, limits)
-        _log_in(transport, endpoint.username, password)
-        yield Session(_start_sftp(transport, limits), host_key)
+        with _deadline(transport, limits.connect_seconds, "connect", "connect_timeout"):
+            host_key = _shake_hands(transport, endpoint)
+        with _deadline(transport, limits.login_seconds, "login", "timed_out"):
+            _log_in(transport, endpoint.username, password)
+            sftp = _start_sftp(transport, limits)
+        yield Session(sftp, host_key)
 
 
 def _connect(host: str, port: int, limits: Limits) -> socket.socket:
@@ -100,13 +104,12 @@ def _connect(host: str, port: int, limits: Limits) -> socket.socket:
 
 @contextlib.contextmanager
 def _transport(sock: socket.socket, limits: Limits) -> Iterator[paramiko.Transport]:
-    """A transport that is closed at the end, and after the login's time if the login hangs."""
+    """A transport that is closed at the end."""
     with _translated("connect"):
-        transport = paramiko.Transport(sock)
-    transport.banner_timeout = limits.connect_seconds
-    transport.handshake_timeout = limits.connect_seconds
-    transport.auth_timeout = limits.login_seconds
-    transport.channel_timeout = limits.login_seconds
+        transport = paramiko.Transport(sock, packetizer_class=BoundedPacketizer)
+    # Never before our own deadlines: paramiko calls a login that took too long a refused one.
+    transport.banner_timeout = transport.handshake_timeout = 2 * limits.connect_seconds
+    transport.auth_timeout = transport.channel_timeout = 2 * limits.login_seconds
     try:
         yield transport
     finally:
@@ -114,14 +117,13 @@ def _transport(sock: socket.socket, limits: Limits) -> Iterator[paramiko.Transpo
         transport.join(limits.connect_seconds)
 
 
-def _shake_hands(transport: paramiko.Transport, endpoint: Endpoint, limits: Limits) -> str:
+def _shake_hands(transport: paramiko.Transport, endpoint: Endpoint) -> str:
     options = transport.get_security_options()
     options.ciphers = _CIPHERS
     options.digests = _DIGESTS
-    if wanted := _key_types(endpoint.host_keys):
-        options.key_types = wanted
-    with _translated("connect"), _deadline(transport, limits.connect_seconds):
-        transport.start_client(timeout=limits.connect_seconds)
+    options.key_types = _key_types(endpoint.host_keys, options.key_types)
+    with _translated("connect"):
+        transport.start_client()
         key = transport.get_remote_server_key()
     seen = f"{key.get_name()} {key.fingerprint}"
     if endpoint.host_keys and seen not in endpoint.host_keys:
@@ -129,10 +131,11 @@ def _shake_hands(transport: paramiko.Transport, endpoint: Endpoint, limits: Limi
     return seen
 
 
-def _key_types(host_keys: Sequence[str]) -> tuple[str, ...]:
-    """The key types to ask for: those that were accepted, or any."""
-    types = dict.fromkeys(host_key.partition(" ")[0] for host_key in host_keys)
-    return tuple(name for kind in types for name in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,)))
+def _key_types(host_keys: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    """The key types to ask for: those that were accepted, then any other, so that a changed key is seen as such."""
+    kinds = [host_key.partition(" ")[0] for host_key in host_keys]
+    accepted = [name for kind in kinds for name in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))]
+    return tuple(dict.fromkeys(name for name in (*accepted, *known) if name in known))
 
 
 def _log_in(transport: paramiko.Transport, username: str, password: str) -> None:
@@ -144,25 +147,31 @@ def _log_in(transport: paramiko.Transport, username: str, password: str) -> None
 
 def _start_sftp(transport: paramiko.Transport, limits: Limits) -> paramiko.SFTPClient:
     try:
-        sftp = paramiko.SFTPClient.from_transport(transport)
-    except (paramiko.SSHException, EOFError, OSError):
+        channel = transport.open_session()
+        channel.invoke_subsystem("sftp")
+        return BoundedClient(channel, limits.read_seconds)
+    except Exception:  # noqa: BLE001 - see _translated
         raise LookFailed("login", "sftp_unavailable") from None
-    if sftp is None:
-        raise LookFailed("login", "sftp_unavailable")
-    channel = sftp.get_channel()
-    if channel is not None:
-        channel.settimeout(limits.read_seconds)
-    return sftp
 
 
 @contextlib.contextmanager
-def _deadline(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
+def _deadline(transport: paramiko.Transport, seconds: float, step: str, code: str) -> Iterator[None]:
     """Close the transport when a step takes longer: a peer that drips bytes resets every other time-out."""
-    timer = threading.Timer(seconds, transport.close)
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        transport.close()
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:
         yield
+    except LookFailed:
+        if late.is_set():
+            raise LookFailed(step, code) from None
+        raise
     finally:
         timer.cancel()
 
@@ -183,7 +192,9 @@ def _translated(step: str) -> Iterator[None]:
     except TimeoutError:
         raise LookFailed(step, "connect_timeout" if step == "connect" else "transfer_broken") from None
     except paramiko.SSHException as error:
-        code = "not_ssh" if "banner" in str(error) else "connection_lost"
-        raise LookFailed(step, code) from None
-    except (EOFError, OSError):
+        no_ssh = "protocol banner" in str(error) or "protocol version" in str(error)
+        raise LookFailed(step, "not_ssh" if no_ssh else "connection_lost") from None
+    except LookFailed:
+        raise
+    except Exception:  # noqa: BLE001 - a hostile server's messages make paramiko raise all kinds: SFTPError, struct.error
         raise LookFailed(step, "transfer_broken" if step == "file" else "connection_lost") from None

@@ -1,0 +1,58 @@
+"""Tells the scheduler which downloads are alive, on a thread of its own: a blocked broker delays no download."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+from uuid import UUID
+
+import structlog
+
+from services.fetcher.download import Download
+from shared.contracts import FetchProgressed, Job
+from shared.errors import BusUnavailable
+
+log = structlog.get_logger()
+
+
+class Sender(Protocol):
+    """Whoever sends jobs."""
+
+    def send(self, job: Job) -> None:
+        """Return when the job is safe; BusUnavailable otherwise."""
+
+
+class Heartbeat:
+    """The downloads in hand; call `beat` several times within the scheduler's lease."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._lock = threading.Lock()
+        self._downloads: dict[UUID, Download] = {}
+
+    @contextmanager
+    def of(self, run_id: UUID, download: Download) -> Iterator[None]:
+        """Report the download for as long as it takes."""
+        with self._lock:
+            self._downloads[run_id] = download
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._downloads.pop(run_id, None)
+
+    def beat(self) -> None:
+        """Report every download in hand."""
+        with self._lock:
+            downloads = list(self._downloads.items())
+        for run_id, download in downloads:
+            report = FetchProgressed(run_id=run_id, phase="downloading", received_bytes=download.received)
+            send_hint(self._sender, report)
+
+
+def send_hint(sender: Sender, report: FetchProgressed) -> None:
+    """Send a report that may get lost: without it the scheduler may ask a second time, which is harmless."""
+    try:
+        sender.send(report)
+    except BusUnavailable as error:
+        log.warning("progress.not_sent", error=str(error), run_id=str(report.run_id))
