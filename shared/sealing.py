@@ -4,6 +4,7 @@ import base64
 import binascii
 import hashlib
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
@@ -72,11 +73,22 @@ class Opener:
         if name not in self._keys:
             raise SecretUnreadable("sealed to a key that is not configured here")
         try:
-            plain = SealedBox(self._keys[name]).decrypt(base64.b64decode(box, validate=True))
-        except (CryptoError, binascii.Error, ValueError):
+            content = json.loads(SealedBox(self._keys[name]).decrypt(base64.b64decode(box, validate=True)))
+            sealed_for, secret = content["place"], str(content["secret"])
+        except (CryptoError, ValueError, LookupError, TypeError):
+            # Who has the public key can seal anything to it, also what is no secret of ours.
             raise SecretUnreadable("damaged") from None
-        content = json.loads(plain)
-        if content["place"] != place.label():
+        if sealed_for != place.label():
             raise SecretUnreadable("sealed for another place")
-        secret: str = content["secret"]
         return secret
+
+
+def main() -> None:
+    """Print a new pair of keys as settings: the first line is secret and for fetchers alone."""
+    key = PrivateKey.generate()
+    private, public = (base64.b64encode(bytes(half)).decode() for half in (key, key.public_key))
+    sys.stdout.write(f"SFTP_CONNECTOR_SEAL_PRIVATE_KEYS='[\"{private}\"]'\nSFTP_CONNECTOR_SEAL_PUBLIC_KEY={public}\n")
+
+
+if __name__ == "__main__":
+    main()

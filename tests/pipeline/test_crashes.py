@@ -130,23 +130,24 @@ def test_a_frozen_importer_that_wakes_after_its_lease_writes_nothing(world: Worl
     world.put(leads_csv(ROWS))
     services = world.stack.start()
     world.save_mapping()
-    # Given an importer that claimed the run and froze
+    # Given an importer that claimed the run and froze, and a second one that took the run over
     with organisation_locked(world):
         asked = world.create()
         world.until_stage("importing")
         services["importer"].freeze()
-        # and that does not hold the organisation's lock, so that another one can go on
-        world.db.execute("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'advisory'")
-    second = world.stack.service("importer", 2)
-    second.start()
-    world.ended(asked)
+        world.stack.service("importer", 2).start()
+        world.until(lambda: world.run()["attempt"] == 2, "a second claim")
 
-    # When it wakes
+    # When the first one wakes, it is the first to merge
     services["importer"].thaw()
 
-    # Then nothing is written a second time
-    world.until(lambda: services["importer"].status("/healthz")[0] == 200, "a thawed importer")
+    # Then it notices that the run is not its own any more, and the second one's import counts
+    world.until(
+        lambda: services["importer"].metric('sftp_connector_stale_total{kind="import"}') == 1, "a fenced import"
+    )
+    world.ended(asked)
     world.assert_imported_once(ROWS)
+    assert world.run()["attempt"] == 2
 
 
 def test_everything_is_delivered_twice_and_imported_once(world: World, leads_csv: LeadsCsv) -> None:
