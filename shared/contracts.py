@@ -18,7 +18,7 @@ EVENTS_EXCHANGE = "leadbay.events"
 
 
 class Job(BaseModel):
-    """A message on a work queue: frozen, primitive, under 4 KB, without rows of a file and without plain secrets."""
+    """A message on a work queue: frozen, primitive, a few KB at most, without rows of a file or plain secrets."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     queue: ClassVar[str]

@@ -12,7 +12,7 @@ Row = dict[str, Any]
 Db = Connection[DictRow]
 
 # Limits on the server's side: a worker that hangs must not hold locks for ever.
-_OPTIONS = "-c lock_timeout=60s -c idle_in_transaction_session_timeout=600s -c timezone=UTC"
+_OPTIONS = "-c lock_timeout=60s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "connect_timeout": 10}
 
 

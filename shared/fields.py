@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_LABEL = re.compile(r"^(?!-)[a-z0-9_-]{1,63}(?<!-)$")
+_LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
 def _printable(text: str) -> str:
@@ -21,13 +21,16 @@ def _host(text: str) -> str:
     text = text.strip()
     if not text:
         raise ValueError("must not be empty")
+    if not text.isprintable():
+        # IDNA would drop a soft hyphen or a zero-width space: another host than the one that the admin sees.
+        raise ValueError("must not contain control or invisible characters")
     if ":" in text:
         return _ipv6(text)
     try:
         name = text.rstrip(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
         raise ValueError("is not a host name") from None
-    if not all(_LABEL.match(label) for label in name.split(".")):
+    if not all(_LABEL.fullmatch(label) for label in name.split(".")):
         raise ValueError("is not a host name, for example sftp.yourcompany.com")
     return name
 

@@ -20,7 +20,7 @@ _TABLE = """
 
 
 class MigrationChanged(Exception):
-    """A migration that was applied has another text now; write a new one instead of editing it."""
+    """A migration that was applied has another text now."""
 
 
 def migrate(url: str) -> list[str]:
@@ -43,7 +43,7 @@ def _apply(db: Db, path: Path, done: dict[str, str]) -> bool:
     checksum = hashlib.sha256(text.encode()).hexdigest()
     if path.name in done:
         if done[path.name] != checksum:
-            raise MigrationChanged(path.name)
+            raise MigrationChanged(f"{path.name} was applied with another text: write a new file instead of editing it")
         return False
     with db.transaction():
         db.execute("set local lock_timeout = '5s'")

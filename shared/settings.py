@@ -4,7 +4,7 @@ import sys
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 PREFIX = "SFTP_CONNECTOR_"
 
@@ -45,7 +45,11 @@ def load(settings: type[S]) -> S:
     try:
         return settings()
     except ValidationError as error:
-        for problem in error.errors(include_input=False, include_url=False):
-            name = "_".join(str(part) for part in problem["loc"]).upper()
-            sys.stderr.write(f"{PREFIX}{name}: {problem['msg']}\n")
-        raise SystemExit(2) from None
+        problems = [(str(found["loc"][0]), found["msg"]) for found in error.errors(include_input=False)]
+    except SettingsError as error:
+        # A list that is no JSON. The text names the field, in quotes, and its cause would quote the value.
+        problems = [(str(error).split('"')[1], "Input should be a JSON list")]
+    # The last problem of a setting wins: it stands once, however many of its items are wrong.
+    for name, message in dict(problems).items():
+        sys.stderr.write(f"{PREFIX}{name.upper()}: {message}\n")
+    raise SystemExit(2)

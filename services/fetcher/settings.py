@@ -2,8 +2,9 @@
 
 from ipaddress import IPv4Network, IPv6Network
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
+from shared.sealing import private_key
 from shared.settings import BlobSettings, ServiceSettings
 
 
@@ -24,3 +25,10 @@ class Settings(ServiceSettings, BlobSettings):
     progress_seconds: float = Field(default=10, gt=0, description="how often a download reports that it is alive")
     min_bytes_per_minute: int = Field(default=65_536, ge=0, description="a slower download is broken off")
     max_file_bytes: int = Field(default=5_368_709_120, ge=1, description="larger files are refused")
+
+    @field_validator("seal_private_keys")
+    @classmethod
+    def _are_keys(cls, texts: list[SecretStr]) -> list[SecretStr]:
+        for text in texts:
+            private_key(text.get_secret_value())
+        return texts

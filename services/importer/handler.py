@@ -53,9 +53,7 @@ class Handler:
             return
         with self._leases.held(claim), self._metrics.import_seconds.time():
             try:
-                self._import(claim)
-            except FileRefused as refused:
-                self._refuse(claim, refused.refusal)
+                self._import_or_refuse(claim)
             except (BlobMissing, BlobCorrupt) as error:
                 log.error("blob.unusable", reason=str(error))
                 with self._pool.connection() as db:
@@ -63,6 +61,18 @@ class Handler:
             except Fenced as error:
                 self._metrics.stale.labels("import").inc()
                 log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
+
+    def _import_or_refuse(self, claim: Claim) -> None:
+        try:
+            self._import(claim)
+        except FileRefused as refused:
+            # A blob that was damaged at rest looks like a bad file, and then the customer has nothing to mend.
+            for _chunk in self._read(claim):
+                pass
+            self._refuse(claim, refused.refusal)
+
+    def _read(self, claim: Claim) -> Iterator[bytes]:
+        return self._blobs.read(blob_key(claim.org_id, claim.checksum), claim.checksum)
 
     def _import(self, claim: Claim) -> None:
         """All between the first row and the final event is one transaction: all of it happens, or nothing."""
@@ -84,7 +94,7 @@ class Handler:
 
     def _open(self, claim: Claim) -> Table:
         """The file's records; the blob's checksum is verified when its last line is read."""
-        text = lines(self._blobs.read(blob_key(claim.org_id, claim.checksum), claim.checksum))
+        text = lines(self._read(claim))
         sample, size = [], 0
         for line in text:
             sample.append(line)

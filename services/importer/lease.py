@@ -4,12 +4,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer.store import Claim, Store
 from shared.database import Db
-from shared.errors import Fenced
+from shared.errors import Fenced, describe
 
 log = structlog.get_logger()
 
@@ -25,11 +26,14 @@ class Leases:
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:
-        """Keep the claim's lease for as long as the work takes."""
+        """Keep the claim's lease for as long as the work takes; give it back when the work fails."""
         with self._lock:
             self._held.add(claim)
         try:
             yield
+        except BaseException:
+            self._give_back(claim)
+            raise
         finally:
             with self._lock:
                 self._held.discard(claim)
@@ -53,8 +57,16 @@ class Leases:
     def give_back(self) -> None:
         """End every lease at once, so that another importer can take the runs over."""
         for claim in self._claims():
+            self._give_back(claim)
+
+    def _give_back(self, claim: Claim) -> None:
+        try:
             with self._pool.connection() as db:
                 Store(db).extend_lease(claim, 0.0)
+        except psycopg.Error as error:
+            # Then the lease ends by itself.
+            log.warning("lease.not_given_back", run_id=str(claim.run_id), error=describe(error))
+        else:
             log.info("lease.given_back", run_id=str(claim.run_id), attempt=claim.attempt)
 
     def _claims(self) -> list[Claim]:

@@ -31,8 +31,14 @@ select version, fields, statuses, default_status from import_mappings
 where org_id = %(org_id)s order by version desc limit 1
 
 -- name: lock_organisation
--- Imports of one organisation merge one after the other: no deadlock, no lead made twice.
+-- Imports of one organisation merge one after the other: no deadlock, no lead made twice. This wait may be long.
 select pg_advisory_xact_lock(hashtextextended('leads ' || %(org_id)s::text, 0))
+
+-- name: wait_long
+set local lock_timeout = 0
+
+-- name: wait_short
+set local lock_timeout = '60s'
 
 -- name: staging
 create temp table if not exists staged_leads (
@@ -76,7 +82,9 @@ set name = n.name, website = n.website, status = n.status, status_date = n.statu
     custom = n.custom, updated_at = now()
 from (
     select o.id, coalesce(s.name, o.name) as name, coalesce(s.website, o.website) as website,
-           coalesce(s.status, o.status) as status, coalesce(s.status_date, o.status_date) as status_date,
+           coalesce(s.status, o.status) as status,
+           case when s.status is not null and s.status <> o.status then s.status_date
+                else coalesce(s.status_date, o.status_date) end as status_date,
            coalesce(s.location, o.location) as location, coalesce(s.street_num, o.street_num) as street_num,
            coalesce(s.street, o.street) as street, coalesce(s.postcode, o.postcode) as postcode,
            coalesce(s.city, o.city) as city, coalesce(s.sector, o.sector) as sector,
@@ -109,14 +117,16 @@ where (coalesce(excluded.first_name, c.first_name), coalesce(excluded.last_name,
 returning lead_id
 
 -- name: upsert_deals
+-- Another status does not keep the date of the one before.
 insert into deals as d (org_id, crm_id, lead_id, status, status_date)
-select %(org_id)s, crm_id, lead_id, status, status_date from staged_deals
-order by crm_id
+select %(org_id)s, s.crm_id, s.lead_id, coalesce(s.status, o.status),
+       case when s.status is distinct from o.status and s.status is not null then s.status_date
+            else coalesce(s.status_date, o.status_date) end
+from staged_deals s left join deals o on o.org_id = %(org_id)s and o.crm_id = s.crm_id
+order by s.crm_id
 on conflict (org_id, crm_id) do update
-set lead_id = excluded.lead_id, status = coalesce(excluded.status, d.status),
-    status_date = coalesce(excluded.status_date, d.status_date), updated_at = now()
-where (excluded.lead_id, coalesce(excluded.status, d.status), coalesce(excluded.status_date, d.status_date))
-   is distinct from (d.lead_id, d.status, d.status_date)
+set lead_id = excluded.lead_id, status = excluded.status, status_date = excluded.status_date, updated_at = now()
+where (excluded.lead_id, excluded.status, excluded.status_date) is distinct from (d.lead_id, d.status, d.status_date)
 returning lead_id
 
 -- name: insert_keys

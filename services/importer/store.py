@@ -75,7 +75,9 @@ class Store:
 
     def begin_merge(self, org_id: UUID) -> None:
         """Wait for the organisation's other imports, then make room for batches."""
+        self.db.execute(SQL["wait_long"])
         self.db.execute(SQL["lock_organisation"], {"org_id": org_id})
+        self.db.execute(SQL["wait_short"])
         for statement in SQL["staging"].split(";"):
             self.db.execute(statement)
 

@@ -40,7 +40,7 @@ from shared.contracts import (
 from shared.database import Db
 from shared.errors import BadMessage
 from shared.ids import new_id
-from shared.mapping import mapping_problems
+from shared.mapping import mapping_problems, shown
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 from shared.sealing import Place, public_key, seal
@@ -283,7 +283,7 @@ def _problems(error: ValidationError) -> list[FieldProblem]:
     """One problem a field; the value itself is never repeated."""
     return [
         FieldProblem(
-            field=".".join(str(part) for part in problem["loc"]),
+            field=".".join(shown(str(part)) for part in problem["loc"]),
             code=problem["type"],
             message=problem["msg"].removeprefix("Value error, "),
         )

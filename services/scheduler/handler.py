@@ -140,7 +140,9 @@ class Handler:
 
     def _note_trouble(self, store: Store, connector: Connector, code: str) -> Connector:
         failures = connector.failures + 1
-        step = cadence.after_trouble(code, failures, connector.interval_seconds, random.random())
+        step = cadence.after_trouble(
+            code, failures, connector.interval_seconds, random.random(), before=connector.last_code
+        )
         after = store.connector_troubled(connector.id, code, failures, step.delay, pause=step.pause)
         if step.pause and connector.state == "active":
             put_event(store.db, told.paused_by_itself(after, code))

@@ -7,6 +7,9 @@ insert into inbox (source, event_id) values (%(source)s, %(event_id)s) on confli
 -- name: forget_events
 delete from inbox where received_at < now() - interval '30 days'
 
+-- name: forget_tests
+delete from connection_tests where asked_at < now() - interval '30 days'
+
 -- name: connector
 select * from connectors where org_id = %(org_id)s and id = %(connector_id)s and state <> 'deleted' for update
 
@@ -23,7 +26,7 @@ set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, 
     sealed_password = %(sealed_password)s, host_keys = %(host_keys)s, interval_seconds = %(interval_seconds)s,
     file_checksum = case when %(other_file)s then null else file_checksum end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, updated_at = now()
+    paused_code = null, failures = 0, last_code = null, updated_at = now()
 where id = %(id)s
 returning *
 
@@ -34,7 +37,7 @@ where id = %(connector_id)s
 
 -- name: set_state
 update connectors
-set state = %(state)s, paused_code = %(paused_code)s, failures = 0, due_at = now(), updated_at = now()
+set state = %(state)s, paused_code = %(paused_code)s, failures = 0, last_code = null, due_at = now(), updated_at = now()
 where id = %(connector_id)s
 returning *
 
@@ -42,7 +45,7 @@ returning *
 update connectors
 set host_keys = case when %(host_key)s = any(host_keys) then host_keys else host_keys || %(host_key)s::text end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, updated_at = now()
+    paused_code = null, failures = 0, last_code = null, updated_at = now()
 where id = %(connector_id)s
 returning *
 
@@ -63,7 +66,11 @@ insert into import_mappings (org_id, version, fields, statuses, default_status, 
 values (%(org_id)s, %(version)s, %(fields)s, %(statuses)s, %(default_status)s, %(saved_by)s)
 
 -- name: make_due
-update connectors set due_at = now() where org_id = %(org_id)s and state = 'active' and file_checksum is not null
+-- Files that were imported with an older mapping, and those that are just being so for the first time.
+update connectors c set due_at = now()
+where org_id = %(org_id)s and state = 'active'
+  and (file_checksum is not null
+       or exists (select from runs r where r.connector_id = c.id and r.stage <> 'done'))
 
 -- name: claim_due
 -- Due connectors without an open run; two schedulers never get the same.

@@ -10,7 +10,6 @@ from services.scheduler.store import SQL
 from shared.bus.events import EventPublisher
 from shared.bus.jobs import JobSender, type_by_name
 from shared.database import Db, Row, connect
-from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 
 log = structlog.get_logger()
@@ -70,7 +69,7 @@ class Relay:
         done: list[int] = []
         try:
             yield done
-        except BusUnavailable:
+        except Exception:
             db.execute(SQL["outbox_done"], {"ids": done})
             db.commit()
             raise

@@ -1,7 +1,8 @@
 """The scheduler's settings."""
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from shared.sealing import public_key
 from shared.settings import DatabaseSettings, ServiceSettings
 
 
@@ -22,3 +23,9 @@ class Settings(ServiceSettings, DatabaseSettings):
     full_check_seconds: float = Field(default=86_400, gt=0, description="how often bytes are compared in any case")
     min_interval_seconds: int = Field(default=60, ge=1, description="the shortest interval an admin may choose")
     test_timeout_seconds: float = Field(default=30, gt=0, description="a connection test is answered by then")
+
+    @field_validator("seal_public_key")
+    @classmethod
+    def _is_a_key(cls, text: str) -> str:
+        public_key(text)
+        return text

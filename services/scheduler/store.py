@@ -237,6 +237,7 @@ def connector_of(row: Row) -> Connector:
         state=row["state"],
         interval_seconds=row["interval_seconds"],
         failures=row["failures"],
+        last_code=row["last_code"],
         paused_code=row["paused_code"],
         due_at=row["due_at"],
         file=_file_of(row),

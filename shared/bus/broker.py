@@ -2,12 +2,15 @@
 
 from typing import Any
 
+import structlog
 from dramatiq import Broker, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
-from dramatiq.errors import BrokerError
+from dramatiq.common import xq_name
 
-from shared.errors import BadMessage
+from shared.errors import BadMessage, describe
+
+log = structlog.get_logger()
 
 # Well above the restarts a job can meet, well below for ever: a message that kills each worker is parked at last.
 _DELIVERY_LIMIT = 20
@@ -18,13 +21,19 @@ _FIRST_RETRY_MS = 1_000
 class SafeConsumer(RabbitmqConsumer):
     """Acknowledges a message only on the connection that brought it.
 
-    Delivery tags start at 1 on each connection, so a late acknowledgement would hit another message.
+    Delivery tags start at 1 on each connection, so a late acknowledgement would hit another message. A message that
+    would end dramatiq's threads is rejected on arrival.
     """
 
     def __next__(self) -> Any:
         message = super().__next__()
-        if message is not None:
-            message.consumer = self
+        if message is None:
+            return None
+        message.consumer = self
+        if not _well_formed(message, self.queue_name):
+            log.error("job.not_understood", queue=self.queue_name, bytes=len(message.encode()))
+            self.nack(message)
+            return None
         return message
 
     def ack(self, message: Any) -> None:
@@ -36,6 +45,20 @@ class SafeConsumer(RabbitmqConsumer):
         """Reject into the dead-letter queue, under the same condition."""
         if message.consumer is self:
             super().nack(message)
+
+
+def _well_formed(message: Any, queue_name: str) -> bool:
+    """Whether a message is one that `JobSender` or `RetryOrPark` may have written to this queue."""
+    return (
+        message.queue_name == queue_name
+        and isinstance(message.actor_name, str)
+        and not message.args
+        and isinstance(message.kwargs, dict)
+        and message.kwargs.keys() == {"job"}
+        and isinstance(message.options, dict)
+        and message.options.keys() <= {"retries", "eta"}
+        and all(isinstance(value, int) for value in message.options.values())
+    )
 
 
 class QuorumBroker(RabbitmqBroker):
@@ -52,6 +75,10 @@ class QuorumBroker(RabbitmqBroker):
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         arguments: dict[str, Any] = super()._build_queue_arguments(queue_name)
         return arguments | {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
+
+    def _declare_xq_queue(self, queue_name: str) -> Any:
+        """The dead-letter queue: on as many nodes as the others, and never emptied by time."""
+        return self.channel.queue_declare(xq_name(queue_name), durable=True, arguments={"x-queue-type": "quorum"})
 
 
 class RetryOrPark(Middleware):
@@ -79,5 +106,6 @@ class RetryOrPark(Middleware):
         again = message.copy(options={"retries": retries + 1})
         try:
             broker.enqueue(again, delay=_FIRST_RETRY_MS * 2**retries)
-        except BrokerError:
+        except Exception as error:  # noqa: BLE001 - dramatiq acknowledges the message if anything escapes from here
+            log.error("job.not_retried", error=describe(error))
             message.fail()

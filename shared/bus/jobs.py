@@ -102,6 +102,9 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
         with structlog.contextvars.bound_contextvars(**_context(parsed)):
             try:
                 handler(parsed)
+            except BadMessage:
+                log.exception("job.refused", job=job_type.__name__)
+                raise BadMessage(job_type.__name__) from None
             except Exception as error:
                 log.exception("job.failed", job=job_type.__name__)
                 raise JobFailed(type(error).__name__) from None

@@ -25,6 +25,8 @@ _RESERVED: tuple[Network, ...] = tuple(
         "ff00::/8",
     )
 )
+# All that was ever assigned for the public internet (RFC 4291, IANA).
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
@@ -37,6 +39,8 @@ def may_connect(address: str, allowed: Sequence[Network]) -> bool:
 
 
 def _public(ip: IPv4Address | IPv6Address) -> bool:
+    if isinstance(ip, IPv6Address) and ip not in _GLOBAL_UNICAST and ip not in _NAT64:
+        return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _RESERVED)
 
 

@@ -75,13 +75,15 @@ def contact_key(contact: Contact) -> str:
 
 
 def _deals(resolved: Iterable[Resolved]) -> list[Values]:
-    """One row a deal; a default is no statement about a deal, so only stated statuses count."""
+    """One row a deal; only stated statuses count, and another status does not keep the date of the one before."""
     found: dict[str, Values] = {}
     for item in resolved:
         row = item.row
         if row.deal_crm_id:
             _, _, status, day = found.get(row.deal_crm_id, (None, None, None, None))
             stated = None if row.status_from_default else row.status
+            if stated and stated != status:
+                day = None
             found[row.deal_crm_id] = (row.deal_crm_id, item.lead_id, stated or status, row.status_date or day)
     return list(found.values())
 

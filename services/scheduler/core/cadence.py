@@ -8,8 +8,6 @@ DAY = 86_400.0
 _JITTER = 0.1
 _SOON = 30.0
 _SOON_LIMIT = 900.0
-# Servers lock accounts and ban addresses after a few refused logins.
-_REFUSALS_BEFORE_PAUSE = 2
 _CREDENTIAL_CODES = frozenset({"login_refused", "secret_unreadable"})
 
 
@@ -26,9 +24,14 @@ def after_success(interval: float, dice: float) -> Next:
     return Next(_spread(interval, dice))
 
 
-def after_trouble(code: str, failures: int, interval: float, dice: float) -> Next:
-    """Back off after `failures` looks in a row (1 or more) that brought nothing; the last one ended with `code`."""
-    pause = code == "host_key_changed" or (code in _CREDENTIAL_CODES and failures >= _REFUSALS_BEFORE_PAUSE)
+def after_trouble(code: str, failures: int, interval: float, dice: float, *, before: str | None = None) -> Next:
+    """Back off after `failures` looks in a row (1 or more) that brought nothing.
+
+    The last one ended with `code`, the one before it with `before`. Servers lock accounts and ban addresses after a
+    few refused logins, so the second refusal in a row pauses the connector.
+    """
+    refused_twice = code in _CREDENTIAL_CODES and before in _CREDENTIAL_CODES
+    pause = code == "host_key_changed" or refused_twice
     if advice(code).try_again is TryAgain.SOON:
         return Next(_spread(min(_SOON * 2 ** min(failures - 1, 10), _SOON_LIMIT), dice))
     return Next(_spread(min(interval * 2 ** min(failures, 20), max(DAY, interval)), dice), pause)

@@ -31,6 +31,7 @@ class Connector:
     state: str
     interval_seconds: int
     failures: int
+    last_code: str | None  # of the last look, if it brought nothing
     paused_code: str | None
     due_at: datetime
     file: FileVersion | None

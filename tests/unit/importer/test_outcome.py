@@ -1,0 +1,99 @@
+"""Every record is counted, while what is kept of faults stays small."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.importer.core.record import LeadRow, Reject, Warning_
+from services.importer.outcome import Ending, Outcome
+from shared.contracts import RowCounts
+
+
+def faults(line: int, count: int = 1) -> list[Reject]:
+    return [Reject(line, f"column {number}", "bad", "Correct it.") for number in range(count)]
+
+
+def a_row(line: int = 2, *, warnings: int = 0, unknown_status: str | None = None) -> LeadRow:
+    notes = tuple(Warning_(line, f"column {number}", "bad", "Left out.") for number in range(warnings))
+    return LeadRow(line=line, name="Acme", warnings=notes, unknown_status=unknown_status)
+
+
+def test_a_record_with_several_faults_is_one_rejected_record() -> None:
+    outcome = Outcome(kept=10, told=5)
+
+    outcome.reject(faults(2, 3))
+
+    assert outcome.tally.rejected == 1
+    assert outcome.rejects == faults(2, 3)
+
+
+@given(kept=st.integers(0, 5), sizes=st.lists(st.integers(1, 4), max_size=8))
+def test_all_rejects_are_counted_and_the_first_are_kept(kept: int, sizes: list[int]) -> None:
+    outcome = Outcome(kept=kept, told=1)
+    for line, size in enumerate(sizes):
+        outcome.reject(faults(line, size))
+
+    everything = [fault for line, size in enumerate(sizes) for fault in faults(line, size)]
+    assert outcome.tally.rejected == len(sizes)
+    assert outcome.rejects == everything[:kept]
+
+
+@given(told=st.integers(0, 5), sizes=st.lists(st.integers(0, 4), max_size=8))
+def test_all_warnings_are_counted_and_the_first_are_kept(told: int, sizes: list[int]) -> None:
+    outcome = Outcome(kept=0, told=told)
+    for line, size in enumerate(sizes):
+        outcome.note(a_row(line, warnings=size))
+
+    everything = [note for line, size in enumerate(sizes) for note in a_row(line, warnings=size).warnings]
+    assert outcome.warning_count == sum(sizes)
+    assert outcome.warnings == everything[:told]
+
+
+def test_a_warning_costs_no_record() -> None:
+    outcome = Outcome(kept=1, told=1)
+
+    outcome.note(a_row(warnings=2))
+
+    assert outcome.counts() == RowCounts()
+
+
+def test_unknown_statuses_are_counted_each() -> None:
+    outcome = Outcome(kept=0, told=0)
+    for status in ("Client", "Prospect", "Client", None):
+        outcome.note(a_row(unknown_status=status))
+
+    assert outcome.unknown_statuses == {"Client": 2, "Prospect": 1}
+
+
+def test_a_status_column_full_of_free_text_does_not_fill_the_memory() -> None:
+    outcome = Outcome(kept=0, told=0)
+    for number in [*range(150), 0, 149]:
+        outcome.note(a_row(unknown_status=f"text {number}"))
+
+    assert len(outcome.unknown_statuses) == 100
+    assert outcome.unknown_statuses["text 0"] == 2
+    assert outcome.unknown_statuses["text 149"] == 0
+
+
+def test_two_outcomes_share_nothing() -> None:
+    first, second = Outcome(kept=1, told=1), Outcome(kept=1, told=1)
+
+    first.reject(faults(1))
+    first.note(a_row(warnings=1, unknown_status="x"))
+
+    assert second == Outcome(kept=1, told=1)
+
+
+def test_the_counts_are_those_of_the_tally() -> None:
+    outcome = Outcome(kept=0, told=0)
+    tally = outcome.tally
+    tally.read, tally.created, tally.updated, tally.unchanged, tally.rejected, tally.ignored = 21, 1, 2, 3, 4, 11
+
+    expected = RowCounts(read=21, created=1, updated=2, unchanged=3, rejected=4, ignored=11)
+    assert outcome.counts() == expected
+    assert Ending("succeeded", 1, outcome=outcome).counts() == expected
+
+
+@pytest.mark.parametrize("ending", [Ending("unchanged", 1), Ending("failed", 0, code="not_utf8")])
+def test_a_run_that_imported_nothing_counts_nothing(ending: Ending) -> None:
+    assert ending.counts() == RowCounts()
