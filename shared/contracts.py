@@ -58,6 +58,17 @@ class FetchRequested(Job):
     full_check: bool = False  # download even if size and mtime say that nothing changed
 
 
+class StoredFile(BaseModel):
+    """A file version in the blob store."""
+
+    checksum: str
+    blob: str  # key in the blob store
+    size: int
+    mtime: int | None = None
+    looked_at: datetime
+    host_key: str | None = None
+
+
 class FetchProgressed(Job):
     """Fetcher to scheduler: this run is being worked on; it keeps the lease alive."""
 
@@ -65,6 +76,7 @@ class FetchProgressed(Job):
     run_id: UUID
     phase: Literal["started", "downloading", "stored"]
     received_bytes: int = 0
+    file: StoredFile | None = None  # when it is stored: what an importer was asked to import
 
 
 class FetchReported(Job):
@@ -82,19 +94,13 @@ class FetchReported(Job):
     host_key: str | None = None
 
 
-class ImportRequested(Job):
+class ImportRequested(StoredFile, Job):
     """Fetcher (or scheduler, for a stored blob) to importer: the content changed, here it is."""
 
     queue = "sftp.import"
     run_id: UUID
     org_id: UUID
     connector_id: UUID
-    checksum: str
-    blob: str  # key in the blob store
-    size: int
-    mtime: int | None = None
-    looked_at: datetime
-    host_key: str | None = None
 
 
 class ConnectionTestRequested(Job):

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Literal
 
 import structlog
 
@@ -23,6 +22,7 @@ from shared.contracts import (
     FetchRequested,
     ImportRequested,
     Step,
+    StoredFile,
 )
 from shared.errors import SecretUnreadable
 from shared.metrics import Metrics
@@ -52,7 +52,7 @@ class Handler:
 
     def on_fetch(self, request: FetchRequested) -> None:
         """Look, and answer: ImportRequested when the content changed, FetchReported otherwise."""
-        self._progress(request, "started")
+        send_hint(self._sender, FetchProgressed(run_id=request.run_id, phase="started"))
         with self._metrics.fetch_seconds.time():
             try:
                 answer = self._look(request)
@@ -109,17 +109,21 @@ class Handler:
             return self._unchanged(request, after, looked_at, session, "same content", downloaded=True)
         key = blob_key(request.org_id, checksum)
         self._blobs.keep(staged, key)
-        self._progress(request, "stored", download.received)
-        return ImportRequested(
-            run_id=request.run_id,
-            org_id=request.org_id,
-            connector_id=request.connector_id,
+        file = StoredFile(
             checksum=checksum,
             blob=key,
             size=download.received,
             mtime=after.mtime,
             looked_at=looked_at,
             host_key=session.host_key,
+        )
+        stored = FetchProgressed(run_id=request.run_id, phase="stored", received_bytes=download.received, file=file)
+        send_hint(self._sender, stored)
+        return ImportRequested(
+            run_id=request.run_id,
+            org_id=request.org_id,
+            connector_id=request.connector_id,
+            **file.model_dump(),
         )
 
     def _unchanged(
@@ -154,9 +158,6 @@ class Handler:
                 raise LookFailed("file", "transfer_broken", "the server sends too slowly")
             self._metrics.fetched_bytes.inc(len(chunk))
             yield chunk
-
-    def _progress(self, request: FetchRequested, phase: Literal["started", "stored"], received: int = 0) -> None:
-        send_hint(self._sender, FetchProgressed(run_id=request.run_id, phase=phase, received_bytes=received))
 
     def _count(self, answer: ImportRequested | FetchReported) -> None:
         if isinstance(answer, ImportRequested):

@@ -24,9 +24,9 @@ def main() -> None:
     amqp, database = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()
     metrics = Metrics(CollectorRegistry())
     connections = pool(database, name="scheduler", size=settings.report_threads + 4)
-    handler = Handler(connections, settings, metrics)
-    admin = Admin(connections, handler, settings, metrics)
     sender = JobSender(amqp)
+    handler = Handler(connections, settings, metrics, sender.depth)
+    admin = Admin(connections, handler, settings, metrics)
     relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
     reports = Lane(
         amqp,

@@ -1,9 +1,12 @@
 """The life of a run: opened when a connector is due, answered by a fetcher, sent again when nobody answers."""
 
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
@@ -23,6 +26,7 @@ from shared.contracts import (
     SyncUnchanged,
 )
 from shared.database import Db, Row
+from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 
@@ -32,10 +36,17 @@ log = structlog.get_logger()
 class Handler:
     """Takes time and the fetchers' reports; whatever it decides is committed together with the messages it owes."""
 
-    def __init__(self, pool: ConnectionPool[Db], settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool[Db],
+        settings: Settings,
+        metrics: Metrics,
+        depth: Callable[[str], int] = lambda _queue: 0,
+    ) -> None:
         self._pool = pool
         self._settings = settings
         self._metrics = metrics
+        self._depth = depth
         self._full_check_every = timedelta(seconds=settings.full_check_seconds)
 
     def tick(self) -> None:
@@ -43,7 +54,8 @@ class Handler:
         with self._pool.connection() as db:
             store = Store(db)
             for connector, mapping_version in store.claim_due(self._settings.batch_size, self._settings.max_queued):
-                self.open_run(store, connector, mapping_version, "schedule")
+                with structlog.contextvars.bound_contextvars(connector_id=str(connector.id)), _isolated(db):
+                    self.open_run(store, connector, mapping_version, "schedule")
 
     def open_run(
         self, store: Store, connector: Connector, mapping_version: int, trigger: str, reply_to: str | None = None
@@ -92,10 +104,10 @@ class Handler:
                         run_id=report.run_id,
                     ),
                 )
-            if report.phase == "stored":
-                store.extend_fetch(report.run_id, "stored", report.received_bytes, self._settings.stored_lease_seconds)
+            if report.file is not None:
+                store.note_stored(report.run_id, report.file, self._settings.stored_lease_seconds)
             elif report.phase == "downloading":
-                store.extend_fetch(report.run_id, "fetching", report.received_bytes, lease)
+                store.extend_fetch(report.run_id, report.received_bytes, lease)
 
     def on_report(self, report: FetchReported) -> None:
         """End a run that brought nothing to import. A late answer changes nothing."""
@@ -164,11 +176,11 @@ class Handler:
         with self._pool.connection() as db:
             store = Store(db)
             for run in store.overdue_runs(self._settings.batch_size):
-                with structlog.contextvars.bound_contextvars(run_id=str(run["id"])):
+                with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), _isolated(db):
                     self._sweep_run(store, run)
             for test_id in store.overdue_tests(self._settings.test_timeout_seconds, self._settings.batch_size):
                 self._answer_test(store, told.unanswered(test_id))
-            store.forget_events()
+            store.forget()
 
     def _sweep_run(self, store: Store, run: Row) -> None:
         connector = store.lock_fetch(run["id"])
@@ -177,14 +189,28 @@ class Handler:
         if run["sends"] >= self._settings.max_sends or run["attempt"] >= self._settings.max_attempts:
             self._give_up(store, connector, run)
         elif run["blob"] is not None:
-            store.resend_import(run["id"], self._settings.stored_lease_seconds)
-            put_job(store.db, _stored_job(run), run["id"])
-            self._resent(run, "importing")
+            self._send_import_again(store, run)
         else:
-            store.resend_fetch(run["id"], self._settings.queue_lease_seconds)
-            step = look(connector, datetime.now(UTC), self._full_check_every)
-            put_job(store.db, _job(connector, step, run["id"]), run["id"])
-            self._resent(run, "fetching")
+            self._send_fetch_again(store, connector, run)
+
+    def _send_import_again(self, store: Store, run: Row) -> None:
+        lease = self._settings.stored_lease_seconds
+        if run["stage"] == "stored" and self._depth(ImportRequested.queue) > 0:
+            store.wait_on(run["id"], lease)
+            return
+        store.resend_import(run["id"], lease)
+        put_job(store.db, _stored_job(run), run["id"])
+        self._resent(run, "importing")
+
+    def _send_fetch_again(self, store: Store, connector: Connector, run: Row) -> None:
+        lease = self._settings.queue_lease_seconds
+        if run["stage"] == "queued" and self._depth(FetchRequested.queue) > 0:
+            store.wait_on(run["id"], lease)
+            return
+        store.resend_fetch(run["id"], lease)
+        step = look(connector, datetime.now(UTC), self._full_check_every)
+        put_job(store.db, _job(connector, step, run["id"]), run["id"])
+        self._resent(run, "fetching")
 
     def _resent(self, run: Row, stage: str) -> None:
         self._metrics.resent.labels(stage).inc()
@@ -208,6 +234,18 @@ class Handler:
         self._metrics.outbox.set(figures["outbox"])
         self._metrics.oldest_due.set(figures["oldest_due"])
         self._metrics.oldest_success.set(figures["oldest_success"])
+
+
+@contextmanager
+def _isolated(db: Db) -> Iterator[None]:
+    """What fails for one connector is undone and logged; the others go on."""
+    try:
+        with db.transaction():
+            yield
+    except (psycopg.OperationalError, BusUnavailable):
+        raise
+    except Exception:
+        log.exception("connector.skipped")
 
 
 def _job(connector: Connector, step: Fetch | Reimport, run_id: UUID) -> FetchRequested | ImportRequested:

@@ -111,7 +111,15 @@ returning org_id, connector_id, reply_to, extract(epoch from now() - queued_at):
 
 -- name: extend_fetch
 update runs
-set stage = %(stage)s, received_bytes = greatest(received_bytes, %(received_bytes)s),
+set stage = 'fetching', received_bytes = greatest(received_bytes, %(received_bytes)s),
+    lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s and stage in ('queued', 'fetching')
+
+-- name: note_stored
+-- The file waits for an importer; with this, what got lost on the way can be sent again without a second download.
+update runs
+set stage = 'stored', received_bytes = %(size)s, checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s,
+    file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s,
     lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and stage in ('queued', 'fetching')
 
@@ -156,9 +164,14 @@ where r.stage <> 'done' and r.lease_until < now()
 order by r.lease_until limit %(batch_size)s
 for update of c, r skip locked
 
+-- name: wait_on
+-- Its message still waits in a queue: nothing was lost.
+update runs set lease_until = now() + make_interval(secs => %(lease)s) where id = %(run_id)s
+
 -- name: resend_fetch
+-- What no fetcher ever took does not count: the message was lost, not its worker.
 update runs
-set stage = 'queued', sends = sends + 1, lease_until = now() + make_interval(secs => %(lease)s)
+set stage = 'queued', sends = sends + case when stage = 'queued' then 0 else 1 end, lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s
 
 -- name: resend_import

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from services.scheduler.core.planning import Connector, FileVersion
-from shared.contracts import ConnectionTestAsked, Endpoint, FetchReported, MappingSavedAsked
+from shared.contracts import ConnectionTestAsked, Endpoint, FetchReported, MappingSavedAsked, StoredFile
 from shared.database import Db, Row, queries
 from shared.ids import new_id
 
@@ -33,9 +33,10 @@ class Store:
         """Whether this event was not handled before; a rollback forgets it again."""
         return self._one("remember_event", source=source, event_id=event_id) is not None
 
-    def forget_events(self) -> None:
-        """Drop the memory of events that cannot come again."""
+    def forget(self) -> None:
+        """Drop the memory of events that cannot come again, and of old tests."""
         self._do("forget_events")
+        self._do("forget_tests")
 
     def connector(self, org_id: UUID, connector_id: UUID) -> Connector | None:
         """The organisation's connector, locked; None when it has no such one."""
@@ -140,9 +141,13 @@ class Store:
         """Note the first sign of a fetcher; None when it is not the first."""
         return self._one("start_run", run_id=run_id, lease=lease)
 
-    def extend_fetch(self, run_id: UUID, stage: str, received_bytes: int, lease: float) -> None:
+    def extend_fetch(self, run_id: UUID, received_bytes: int, lease: float) -> None:
         """Note that the fetcher is alive."""
-        self._do("extend_fetch", run_id=run_id, stage=stage, received_bytes=received_bytes, lease=lease)
+        self._do("extend_fetch", run_id=run_id, received_bytes=received_bytes, lease=lease)
+
+    def note_stored(self, run_id: UUID, file: StoredFile, lease: float) -> None:
+        """Note that the file is in the blob store and waits for an importer."""
+        self._do("note_stored", run_id=run_id, lease=lease, **file.model_dump())
 
     def lock_fetch(self, run_id: UUID) -> Connector | None:
         """The run's connector, locked."""
@@ -174,6 +179,10 @@ class Store:
     def overdue_runs(self, batch_size: int) -> list[Row]:
         """Runs past their lease, locked."""
         return self._all("overdue_runs", batch_size=batch_size)
+
+    def wait_on(self, run_id: UUID, lease: float) -> None:
+        """Give a run another lease, because its message still waits in a queue."""
+        self._do("wait_on", run_id=run_id, lease=lease)
 
     def resend_fetch(self, run_id: UUID, lease: float) -> None:
         """Back into the fetchers' queue."""

@@ -7,6 +7,7 @@ from dramatiq import Broker, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
 from dramatiq.common import xq_name
+from pika.exceptions import AMQPError
 
 from shared.errors import BadMessage, describe
 
@@ -75,6 +76,15 @@ class QuorumBroker(RabbitmqBroker):
     def _build_queue_arguments(self, queue_name: str) -> dict[str, Any]:
         arguments: dict[str, Any] = super()._build_queue_arguments(queue_name)
         return arguments | {"x-queue-type": "quorum", "x-delivery-limit": _DELIVERY_LIMIT}
+
+    def waiting(self, queue_name: str) -> int:
+        """How many messages of the queue were not given to a worker yet."""
+        try:
+            found: int = self._declare_queue(queue_name).method.message_count
+        except AMQPError:
+            del self.connection
+            raise
+        return found
 
     def _declare_xq_queue(self, queue_name: str) -> Any:
         """The dead-letter queue: on as many nodes as the others, and never emptied by time."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 import structlog
 from dramatiq import Actor, Message, Worker
 from dramatiq.errors import BrokerError
+from pika.exceptions import AMQPError
 from pydantic import ValidationError
 
 from shared.bus.broker import QuorumBroker
@@ -46,6 +47,13 @@ class JobSender:
         try:
             self._broker.enqueue(_message(job))
         except (BrokerError, OSError) as error:
+            raise BusUnavailable(describe(error)) from None
+
+    def depth(self, queue: str) -> int:
+        """How many jobs wait in the queue for a worker; BusUnavailable when RabbitMQ does not tell."""
+        try:
+            return self._broker.waiting(queue)
+        except (BrokerError, AMQPError, OSError) as error:
             raise BusUnavailable(describe(error)) from None
 
     def close(self) -> None:

@@ -1,5 +1,7 @@
 """Settings come from the environment; what is missing or wrong is told by name, one line each, never by value."""
 
+import base64
+import json
 import os
 
 import pytest
@@ -10,12 +12,13 @@ from services.importer.settings import Settings as ImporterSettings
 from services.scheduler.settings import Settings as SchedulerSettings
 from shared.settings import PREFIX, Block, load
 
+KEYS = [base64.b64encode(f"canary key of exactly 32 bytes {n}".encode()).decode() for n in (1, 2)]
 GOOD = {
     "AMQP_URL": "amqp://user:canary-secret@localhost/",
     "DATABASE_URL": "postgresql://user:canary-secret@localhost/",
     "BLOB_URL": "file:///tmp/blobs",
-    "SEAL_PUBLIC_KEY": "public",
-    "SEAL_PRIVATE_KEYS": '["canary-secret", "canary-older"]',
+    "SEAL_PUBLIC_KEY": KEYS[0],
+    "SEAL_PRIVATE_KEYS": json.dumps(KEYS),
 }
 SERVICES: list[type[Block]] = [SchedulerSettings, FetcherSettings, ImporterSettings]
 
@@ -109,7 +112,7 @@ def test_lists_are_json(environment: pytest.MonkeyPatch) -> None:
     loaded = load(FetcherSettings)
 
     assert [str(network) for network in loaded.allowed_networks] == ["10.1.0.0/16", "fd00::/8"]
-    assert loaded.seal_private_keys == [SecretStr("canary-secret"), SecretStr("canary-older")]
+    assert loaded.seal_private_keys == [SecretStr(key) for key in KEYS]
 
 
 @pytest.mark.parametrize("settings", SERVICES)
