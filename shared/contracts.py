@@ -451,6 +451,12 @@ class SyncFailed(RunTold):
     next_check_at: datetime | None = None
 
 
+class SyncCancelled(RunTold):
+    """The connector was changed or deleted while the run was open; leads are as they were."""
+
+    type = "sftp_connector.sync_cancelled"
+
+
 class MappingSaved(Told):
     """The mapping is kept under a version; files are imported again with it."""
 
@@ -494,6 +500,7 @@ TOLD: tuple[type[Told], ...] = (
     SyncHeld,
     SyncSucceeded,
     SyncFailed,
+    SyncCancelled,
     MappingSaved,
     NotificationPushed,
 )
@@ -504,8 +511,8 @@ class CloudEvent(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
     specversion: Literal["1.0"] = "1.0"
-    id: str = Field(min_length=1, max_length=200)
-    source: str = Field(min_length=1, max_length=200)
+    id: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")
+    source: str = Field(min_length=1, max_length=200, pattern=r"^[^\x00]+$")
     type: str = Field(min_length=1, max_length=200)
     time: datetime | None = None
     datacontenttype: Literal["application/json"] = "application/json"

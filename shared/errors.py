@@ -113,7 +113,7 @@ CODES: dict[str, Advice] = {
         "Enter the password.",
         TryAgain.CHANGED,
     ),
-    "cancelled": Advice("The connector was deleted.", "Nothing to do.", TryAgain.CHANGED),
+    "cancelled": Advice("The connector was changed or deleted meanwhile.", "Nothing to do.", TryAgain.CHANGED),
 }
 
 
@@ -126,7 +126,15 @@ class ConnectorError(Exception):
     """The root of this project's exceptions; none of them ever carries a secret or a cell of a file."""
 
 
-class BusUnavailable(ConnectorError):
+class Unavailable(ConnectorError):
+    """Something that we need is away just now; trying again will help."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL does not answer."""
+
+
+class BusUnavailable(Unavailable):
     """RabbitMQ did not take the message: it may be down or blocked. Nothing was lost; try again."""
 
 

@@ -182,13 +182,15 @@ class Handler:
         place = Place(request.org_id, request.subject_id, endpoint.host, endpoint.port, endpoint.username)
         try:
             password = self._password(endpoint.sealed_password, place)
+        except LookFailed as failure:
+            # Nothing was tried, so nothing passed.
+            return _failed(request, failure, ())
+        try:
             with open_session(endpoint, password, self._limits) as session:
                 look = session.look(endpoint.path)
                 session.check_readable(endpoint.path)
         except LookFailed as failure:
-            failed = Step(name=failure.step, ok=False, code=failure.code, message=failure.detail)
-            steps = (*_passed(_STEPS[: _STEPS.index(failure.step)]), failed)
-            return ConnectionTested(test_id=request.test_id, ok=False, steps=steps, host_key=failure.host_key)
+            return _failed(request, failure, _STEPS[: _STEPS.index(failure.step)])
         return ConnectionTested(
             test_id=request.test_id,
             ok=True,
@@ -197,6 +199,12 @@ class Handler:
             size=look.size,
             mtime=look.mtime,
         )
+
+
+def _failed(request: ConnectionTestRequested, failure: LookFailed, passed: Iterable[str]) -> ConnectionTested:
+    failed = Step.model_validate({"name": failure.step, "ok": False, "code": failure.code, "message": failure.detail})
+    steps = (*_passed(passed), failed)
+    return ConnectionTested(test_id=request.test_id, ok=False, steps=steps, host_key=failure.host_key)
 
 
 def _passed(names: Iterable[str]) -> list[Step]:

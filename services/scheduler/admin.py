@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr, ValidationError
@@ -32,13 +33,14 @@ from shared.contracts import (
     Paused,
     ResumeAsked,
     Resumed,
+    SyncCancelled,
     SyncNowAsked,
     Told,
     UpdateAsked,
     Updated,
 )
 from shared.database import Db
-from shared.errors import BadMessage
+from shared.errors import BadMessage, DatabaseUnavailable, describe
 from shared.ids import new_id
 from shared.mapping import mapping_problems, shown
 from shared.metrics import Metrics
@@ -80,6 +82,12 @@ class Admin:
 
     def handle(self, event: CloudEvent) -> None:
         """Carry out one event, once; BadMessage when not even the organisation can be read from it."""
+        try:
+            self._handle(event)
+        except psycopg.OperationalError as error:
+            raise DatabaseUnavailable(describe(error)) from None
+
+    def _handle(self, event: CloudEvent) -> None:
         with self._pool.connection() as db, structlog.contextvars.bound_contextvars(event_id=event.id):
             if not Store(db).first_time(event.source, event.id):
                 log.info("ui_event.repeated", type=event.type)
@@ -178,13 +186,14 @@ class Admin:
         )
         if connector.endpoint != now:
             # A run that is open was started with the old fields.
-            store.cancel_runs(connector.id)
+            self._cancel_runs(store, connector)
         if connector.state == "active":
             self._run(store, connector, "manual", event_id)
 
     def _delete(self, store: Store, asked: DeleteAsked, event_id: str) -> None:
         connector = self._known(store, asked, asked.connector_id)
         store.delete_connector(connector.id)
+        self._cancel_runs(store, connector)
         self._tell(store, Deleted(organisation_id=connector.org_id, in_reply_to=event_id, connector_id=connector.id))
 
     def _sync_now(self, store: Store, asked: SyncNowAsked, event_id: str) -> None:
@@ -220,6 +229,16 @@ class Admin:
             raise Refusal("invalid_fields", tuple(problems))
         version = store.insert_mapping(asked)
         self._tell(store, MappingSaved(organisation_id=asked.organisation_id, in_reply_to=event_id, version=version))
+
+    def _cancel_runs(self, store: Store, connector: Connector) -> None:
+        for run in store.cancel_runs(connector.id):
+            cancelled = SyncCancelled(
+                organisation_id=connector.org_id,
+                in_reply_to=run["reply_to"],
+                connector_id=connector.id,
+                run_id=run["id"],
+            )
+            self._tell(store, cancelled)
 
     def _check_interval(self, seconds: int | None) -> None:
         if seconds is not None and seconds < self._min_interval:

@@ -93,7 +93,8 @@ class Handler:
         lease = self._settings.fetch_lease_seconds
         with self._pool.connection() as db:
             store = Store(db)
-            if run := store.start_run(report.run_id, lease):
+            run = store.start_run(report.run_id, lease)
+            if run is not None and run["is_first"]:
                 self._metrics.queue_to_start.observe(run["waited"])
                 put_event(
                     db,

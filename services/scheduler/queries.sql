@@ -101,13 +101,18 @@ select id from runs where connector_id = %(connector_id)s and stage <> 'done'
 -- name: cancel_runs
 update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp()
 where connector_id = %(connector_id)s and stage <> 'done'
+returning id, reply_to
+
+-- name: take_back_jobs
+delete from outbox where run_id = any(%(run_ids)s)
 
 -- name: start_run
--- The first sign of a fetcher; nothing comes back when it is not the first.
+-- A fetcher took the run; nothing comes back when that is known already.
 update runs
-set stage = 'fetching', started_at = now(), lease_until = now() + make_interval(secs => %(lease)s)
+set stage = 'fetching', started_at = coalesce(started_at, now()), lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and stage = 'queued'
-returning org_id, connector_id, reply_to, extract(epoch from now() - queued_at)::float8 as waited
+returning org_id, connector_id, reply_to, extract(epoch from now() - queued_at)::float8 as waited,
+          started_at = now() as is_first
 
 -- name: extend_fetch
 update runs
@@ -139,7 +144,9 @@ returning id, org_id, connector_id, reply_to, extract(epoch from clock_timestamp
 
 -- name: connector_unchanged
 update connectors
-set failures = 0, last_success_at = now(), last_code = null,
+set failures = 0, last_code = file_code,
+    -- A refused file that is as it was is no success.
+    last_success_at = case when file_code is null then now() else last_success_at end,
     file_size = %(size)s, file_mtime = %(mtime)s, file_looked_at = %(looked_at)s,
     file_compared_at = case when %(downloaded)s then %(looked_at)s else file_compared_at end,
     host_keys = case when host_keys = '{}' and %(host_key)s::text is not null

@@ -52,9 +52,8 @@ class Store:
         return connector_of(self._required("update_connector", **values))
 
     def delete_connector(self, connector_id: UUID) -> None:
-        """Forget the password at once and stop open runs."""
+        """Forget the password at once."""
         self._do("delete_connector", connector_id=connector_id)
-        self.cancel_runs(connector_id)
 
     def set_state(self, connector_id: UUID, state: str, paused_code: str | None = None) -> Connector:
         """Pause or resume."""
@@ -133,9 +132,11 @@ class Store:
         row = self._one("open_run_of", connector_id=connector_id)
         return row["id"] if row else None
 
-    def cancel_runs(self, connector_id: UUID) -> None:
-        """End open runs; whoever still works on one is fenced off."""
-        self._do("cancel_runs", connector_id=connector_id)
+    def cancel_runs(self, connector_id: UUID) -> list[Row]:
+        """End open runs and take back what is owed for them; whoever still works on one is fenced off."""
+        runs = self._all("cancel_runs", connector_id=connector_id)
+        self._do("take_back_jobs", run_ids=[run["id"] for run in runs])
+        return runs
 
     def start_run(self, run_id: UUID, lease: float) -> Row | None:
         """Note the first sign of a fetcher; None when it is not the first."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pika
 import structlog
 from dramatiq import Broker, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
@@ -17,6 +18,15 @@ log = structlog.get_logger()
 _DELIVERY_LIMIT = 20
 _MAX_RETRIES = 3
 _FIRST_RETRY_MS = 1_000
+_BLOCKED_SECONDS = 10
+
+
+def parameters(url: str) -> pika.URLParameters:
+    """Where RabbitMQ is. Unless the URL says otherwise, a broker that blocks publishers is not waited for for ever."""
+    made = pika.URLParameters(url)
+    if made.blocked_connection_timeout is None:
+        made.blocked_connection_timeout = _BLOCKED_SECONDS
+    return made
 
 
 class SafeConsumer(RabbitmqConsumer):
@@ -67,6 +77,7 @@ class QuorumBroker(RabbitmqBroker):
 
     def __init__(self, url: str) -> None:
         super().__init__(url=url, confirm_delivery=True, middleware=[RetryOrPark()])
+        self.parameters = parameters(url)
 
     @property
     def consumer_class(self) -> type[SafeConsumer]:

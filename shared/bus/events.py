@@ -12,16 +12,17 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import AMQPError
 from pydantic import ValidationError
 
+from shared.bus.broker import parameters
 from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
-from shared.errors import BadMessage, BusUnavailable, describe
+from shared.errors import BadMessage, BusUnavailable, Unavailable, describe
 
 log = structlog.get_logger()
 
 UI_QUEUE = "sftp-connector.ui-events"
 PARKED_QUEUE = "sftp-connector.ui-events.parked"
 _QUORUM = {"x-queue-type": "quorum"}
-# On RabbitMQ 4 a quorum queue drops after 20 deliveries by default; an event that kills us is parked before that.
-_DELIVERIES = 10
+# Tries of an event that fails or kills us, before it is parked. On RabbitMQ 4 a quorum queue drops after 20 deliveries.
+_TRIES = 10
 _RECONNECT_SECONDS = 1.0
 _PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/cloudevents+json")
 
@@ -32,7 +33,7 @@ class EventPublisher:
     """Publishes events with confirms, for one thread. It connects when it is first needed and after each fault."""
 
     def __init__(self, url: str) -> None:
-        self._parameters = pika.URLParameters(url)
+        self._parameters = parameters(url)
         self._connection: BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
 
@@ -65,13 +66,14 @@ class EventPublisher:
 class EventConsumer(threading.Thread):
     """Hands each UI event to `handle` and acknowledges it afterwards; reconnects for ever.
 
-    `handle` raises BadMessage for what can never be understood: it is parked with every secret masked. After any
-    other exception the event is delivered again.
+    `handle` raises BadMessage for what can never be understood: it is parked with every secret masked. After
+    Unavailable the event is tried again for ever, after any other exception a few times.
     """
 
-    def __init__(self, url: str, handle: Callable[[CloudEvent], None]) -> None:
+    def __init__(self, url: str, handle: Callable[[CloudEvent], None], *, retry_seconds: float = 1.0) -> None:
         super().__init__(name="ui-events", daemon=True)
-        self._parameters = pika.URLParameters(url)
+        self._retry_seconds = retry_seconds
+        self._parameters = parameters(url)
         self._handle = handle
         self._stopping = threading.Event()
         self.connected = threading.Event()
@@ -108,19 +110,35 @@ class EventConsumer(threading.Thread):
     def _deliver(
         self, connection: BlockingConnection, channel: BlockingChannel, tag: int, properties: Any, body: bytes
     ) -> None:
+        """Handle one event before the next is taken, so that the order of events holds also when one is tried again."""
+        deliveries = (properties.headers or {}).get("x-delivery-count", 0)
         try:
-            if (properties.headers or {}).get("x-delivery-count", 0) >= _DELIVERIES:
-                raise BadMessage("it failed too often")
-            self._handle(parse(body))
+            handled = self._try(connection, body, _TRIES - deliveries)
         except BadMessage as error:
             log.error("ui_events.parked", reason=str(error))
             park(channel, body, str(error))
-        except Exception as error:
-            log.exception("ui_events.failed", error=describe(error))
-            connection.sleep(_RECONNECT_SECONDS)
+            handled = True
+        if handled:
+            channel.basic_ack(tag)
+        else:
             channel.basic_nack(tag, requeue=True)
-            return
-        channel.basic_ack(tag)
+
+    def _try(self, connection: BlockingConnection, body: bytes, tries: int) -> bool:
+        """Handle the event, and wait as long as it takes for what is only away; False when asked to stop meanwhile."""
+        while tries > 0:
+            try:
+                self._handle(parse(body))
+            except BadMessage:
+                raise
+            except Exception as error:
+                log.exception("ui_events.failed", error=describe(error))
+                tries -= not isinstance(error, Unavailable)
+            else:
+                return True
+            connection.sleep(self._retry_seconds)
+            if self._stopping.is_set():
+                return False
+        raise BadMessage("it failed too often")
 
 
 def declare(channel: BlockingChannel) -> None:

@@ -17,7 +17,7 @@ from deploy.local.servers.ports import free_port
 from deploy.local.servers.rabbitmq import Rabbitmq
 from shared.bus.events import PARKED_QUEUE, UI_QUEUE, EventConsumer, EventPublisher
 from shared.contracts import EVENTS_EXCHANGE, UI_EVENTS, UI_EXCHANGE, CloudEvent
-from shared.errors import BadMessage, BusUnavailable
+from shared.errors import BadMessage, BusUnavailable, DatabaseUnavailable
 from tests.conftest import PASSWORD
 
 CREATE = "sftp_connector.create"
@@ -79,7 +79,7 @@ def close_connections(server: Rabbitmq, url: str) -> None:
 @contextmanager
 def consumer(url: str, handle: Callable[[CloudEvent], None]) -> Iterator[EventConsumer]:
     """A consumer that is connected."""
-    made = EventConsumer(url, handle)
+    made = EventConsumer(url, handle, retry_seconds=0.02)
     made.start()
     try:
         assert made.connected.wait(10)
@@ -220,7 +220,28 @@ def test_an_event_whose_handler_raises_comes_again(amqp_url: str) -> None:
         wait_until(lambda: len(tries) == 3)
 
     # Then
-    assert sorted(tries) == sorted([first["id"], first["id"], second["id"]])
+    assert tries == [first["id"], first["id"], second["id"]], "the order of events is kept"
+    assert depth(amqp_url, UI_QUEUE) == depth(amqp_url, PARKED_QUEUE) == 0
+
+
+def test_an_event_waits_for_a_database_that_is_away_however_long_that_takes(amqp_url: str) -> None:
+    # Given a handler that has no database for far more tries than an event gets otherwise
+    tries: list[str] = []
+
+    def away(found: CloudEvent) -> None:
+        tries.append(found.id)
+        if len(tries) <= 40:
+            raise DatabaseUnavailable("away")
+
+    first, second = event(), event()
+
+    # When
+    with consumer(amqp_url, away):
+        publish(amqp_url, first, second)
+        wait_until(lambda: len(tries) == 42)
+
+    # Then nothing was given up, and the order is kept
+    assert tries == [first["id"]] * 41 + [second["id"]]
     assert depth(amqp_url, UI_QUEUE) == depth(amqp_url, PARKED_QUEUE) == 0
 
 

@@ -26,6 +26,7 @@ from shared.contracts import (
     Paused,
     Refused,
     Resumed,
+    SyncCancelled,
     SyncQueued,
     Told,
     Updated,
@@ -384,8 +385,19 @@ class TestDelete:
         assert (row["state"], row["sealed_password"], row["host_keys"]) == ("deleted", None, [])
         assert desk.run(run_id)["outcome"] == "cancelled"
         assert desk.value("select name from leads") == "Acme"
-        (deleted,) = desk.taken()
+        cancelled, deleted = desk.taken()
+        assert isinstance(cancelled, SyncCancelled)
+        assert (cancelled.run_id, cancelled.in_reply_to) == (run_id, desk.run(run_id)["reply_to"])
         assert deleted == Deleted(organisation_id=desk.org_id, in_reply_to=event_id, connector_id=connector_id)
+
+    def test_a_job_that_waits_to_be_sent_is_taken_back(self, desk: Desk) -> None:
+        # Given a connector whose first look is still owed to the queue
+        desk.ask("sftp_connector.create", **FORM)
+        connector_id = desk.value("select id from connectors")
+        assert desk.value("select count(*) from outbox where kind = 'job'") == 1
+        # When it is deleted, then no job with its sealed password leaves any more
+        desk.ask("sftp_connector.delete", connector_id=str(connector_id))
+        assert desk.value("select count(*) from outbox where kind = 'job'") == 0
 
     def test_later_events_about_it_are_refused(self, desk: Desk) -> None:
         connector_id = desk.created()
@@ -554,5 +566,6 @@ def test_everything_told_names_the_organisation_and_the_question(desk: Desk) -> 
         connector_id = desk.created()
         event_id = desk.ask(event_type, **valid(event_type, connector_id))
         for told in desk.taken():
-            if isinstance(told, Told):
+            # A cancelled run answers the event that queued it.
+            if isinstance(told, Told) and not isinstance(told, SyncCancelled):
                 assert (told.organisation_id, told.in_reply_to) == (desk.org_id, event_id)
