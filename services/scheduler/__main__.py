@@ -6,6 +6,7 @@ from services.scheduler.admin import Admin
 from services.scheduler.handler import Handler
 from services.scheduler.relay import Relay
 from services.scheduler.settings import Settings
+from services.scheduler.sweep import Sweep
 from shared.bus.events import EventConsumer, EventPublisher
 from shared.bus.jobs import JobSender, Lane, quiet_libraries
 from shared.contracts import ConnectionTested, FetchProgressed, FetchReported
@@ -25,7 +26,8 @@ def main() -> None:
     metrics = Metrics(CollectorRegistry())
     connections = pool(database, name="scheduler", size=settings.report_threads + 4)
     sender = JobSender(amqp)
-    handler = Handler(connections, settings, metrics, sender.depth)
+    handler = Handler(connections, settings, metrics)
+    sweep = Sweep(connections, settings, metrics, sender.depth)
     admin = Admin(connections, handler, settings, metrics)
     relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
     reports = Lane(
@@ -40,7 +42,7 @@ def main() -> None:
     ui_events = EventConsumer(amqp, admin.handle)
     loops = [
         Loop("tick", handler.tick, idle_seconds=settings.tick_seconds),
-        Loop("sweep", handler.sweep, idle_seconds=settings.sweep_seconds),
+        Loop("sweep", sweep.step, idle_seconds=settings.sweep_seconds),
         Loop("measure", handler.measure, idle_seconds=5.0),
         Loop("relay", relay.step, idle_seconds=0.01),
     ]

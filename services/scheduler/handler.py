@@ -1,32 +1,27 @@
-"""The life of a run: opened when a connector is due, answered by a fetcher, sent again when nobody answers."""
+"""The life of a run: opened when a connector is due or an admin asks, ended by a fetcher's answer or an importer."""
 
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
-import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import told
 from services.scheduler.core import cadence
-from services.scheduler.core.planning import Connector, Fetch, Reimport, look, plan
+from services.scheduler.core.planning import Connector, Reimport, plan
+from services.scheduler.endings import answer_test, isolated, note_trouble
+from services.scheduler.requests import request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import (
     ConnectionTested,
     FetchProgressed,
     FetchReported,
-    FetchRequested,
-    ImportRequested,
     SyncQueued,
     SyncStarted,
     SyncUnchanged,
 )
 from shared.database import Db, Row
-from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 
@@ -36,17 +31,10 @@ log = structlog.get_logger()
 class Handler:
     """Takes time and the fetchers' reports; whatever it decides is committed together with the messages it owes."""
 
-    def __init__(
-        self,
-        pool: ConnectionPool[Db],
-        settings: Settings,
-        metrics: Metrics,
-        depth: Callable[[str], int] = lambda _queue: 0,
-    ) -> None:
+    def __init__(self, pool: ConnectionPool[Db], settings: Settings, metrics: Metrics) -> None:
         self._pool = pool
         self._settings = settings
         self._metrics = metrics
-        self._depth = depth
         self._full_check_every = timedelta(seconds=settings.full_check_seconds)
 
     def tick(self) -> None:
@@ -54,7 +42,7 @@ class Handler:
         with self._pool.connection() as db:
             store = Store(db)
             for connector, mapping_version in store.claim_due(self._settings.batch_size, self._settings.max_queued):
-                with structlog.contextvars.bound_contextvars(connector_id=str(connector.id)), _isolated(db):
+                with structlog.contextvars.bound_contextvars(connector_id=str(connector.id)), isolated(db):
                     self.open_run(store, connector, mapping_version, "schedule")
 
     def open_run(
@@ -85,7 +73,7 @@ class Handler:
             ),
         )
         if run_id is not None:
-            put_job(store.db, _job(connector, step, run_id), run_id)
+            put_job(store.db, request_for(connector, step, run_id), run_id)
             log.info("run.queued", run_id=str(run_id), trigger=trigger, step=type(step).__name__)
 
     def on_progress(self, report: FetchProgressed) -> None:
@@ -143,7 +131,7 @@ class Handler:
 
     def _trouble(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
         code = report.code or "not_settled"
-        after = self._note_trouble(store, connector, code)
+        after = note_trouble(store, connector, code)
         if report.verdict == "not_settled":
             put_event(store.db, told.held(after, run))
         else:
@@ -151,78 +139,10 @@ class Handler:
         if code == "host_key_changed":
             put_event(store.db, told.host_key_changed(connector, report))
 
-    def _note_trouble(self, store: Store, connector: Connector, code: str) -> Connector:
-        failures = connector.failures + 1
-        step = cadence.after_trouble(
-            code, failures, connector.interval_seconds, random.random(), before=connector.last_code
-        )
-        after = store.connector_troubled(connector.id, code, failures, step.delay, pause=step.pause)
-        if step.pause and connector.state == "active":
-            put_event(store.db, told.paused_by_itself(after, code))
-        return after
-
     def on_tested(self, report: ConnectionTested) -> None:
         """Tell the admin how the test went, once."""
         with self._pool.connection() as db:
-            self._answer_test(Store(db), report)
-
-    def _answer_test(self, store: Store, report: ConnectionTested) -> None:
-        if test := store.answer_test(report.test_id, ok=report.ok, host_key=report.host_key):
-            put_event(store.db, told.tested(report, test))
-        else:
-            self._metrics.stale.labels("test_report").inc()
-
-    def sweep(self) -> None:
-        """Send again what was lost on the way, give up what kills its workers, answer tests that nobody took."""
-        with self._pool.connection() as db:
-            store = Store(db)
-            for run in store.overdue_runs(self._settings.batch_size):
-                with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), _isolated(db):
-                    self._sweep_run(store, run)
-            for test_id in store.overdue_tests(self._settings.test_timeout_seconds, self._settings.batch_size):
-                self._answer_test(store, told.unanswered(test_id))
-            store.forget()
-
-    def _sweep_run(self, store: Store, run: Row) -> None:
-        connector = store.lock_fetch(run["id"])
-        if connector is None:
-            return
-        if run["sends"] >= self._settings.max_sends or run["attempt"] >= self._settings.max_attempts:
-            self._give_up(store, connector, run)
-        elif run["blob"] is not None:
-            self._send_import_again(store, run)
-        else:
-            self._send_fetch_again(store, connector, run)
-
-    def _send_import_again(self, store: Store, run: Row) -> None:
-        lease = self._settings.stored_lease_seconds
-        if run["stage"] == "stored" and self._depth(ImportRequested.queue) > 0:
-            store.wait_on(run["id"], lease)
-            return
-        store.resend_import(run["id"], lease)
-        put_job(store.db, _stored_job(run), run["id"])
-        self._resent(run, "importing")
-
-    def _send_fetch_again(self, store: Store, connector: Connector, run: Row) -> None:
-        lease = self._settings.queue_lease_seconds
-        if run["stage"] == "queued" and self._depth(FetchRequested.queue) > 0:
-            store.wait_on(run["id"], lease)
-            return
-        store.resend_fetch(run["id"], lease)
-        step = look(connector, datetime.now(UTC), self._full_check_every)
-        put_job(store.db, _job(connector, step, run["id"]), run["id"])
-        self._resent(run, "fetching")
-
-    def _resent(self, run: Row, stage: str) -> None:
-        self._metrics.resent.labels(stage).inc()
-        log.warning("run.sent_again", was=run["stage"], sends=run["sends"], attempt=run["attempt"])
-
-    def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
-        store.give_up(run["id"])
-        after = self._note_trouble(store, connector, "gave_up")
-        put_event(store.db, told.failed(after, run, "gave_up"))
-        self._metrics.runs.labels("failed", "gave_up").inc()
-        log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])
+            answer_test(Store(db), report, self._metrics)
 
     def measure(self) -> None:
         """Refresh the gauges that come from the tables."""
@@ -235,52 +155,3 @@ class Handler:
         self._metrics.outbox.set(figures["outbox"])
         self._metrics.oldest_due.set(figures["oldest_due"])
         self._metrics.oldest_success.set(figures["oldest_success"])
-
-
-@contextmanager
-def _isolated(db: Db) -> Iterator[None]:
-    """What fails for one connector is undone and logged; the others go on."""
-    try:
-        with db.transaction():
-            yield
-    except (psycopg.OperationalError, BusUnavailable):
-        raise
-    except Exception:
-        log.exception("connector.skipped")
-
-
-def _job(connector: Connector, step: Fetch | Reimport, run_id: UUID) -> FetchRequested | ImportRequested:
-    if isinstance(step, Fetch):
-        return FetchRequested(
-            run_id=run_id,
-            org_id=connector.org_id,
-            connector_id=connector.id,
-            endpoint=connector.endpoint,
-            known=step.known,
-            full_check=step.full_check,
-        )
-    file = step.file
-    return ImportRequested(
-        run_id=run_id,
-        org_id=connector.org_id,
-        connector_id=connector.id,
-        checksum=file.checksum,
-        blob=file.blob,
-        size=file.size,
-        mtime=file.mtime,
-        looked_at=file.looked_at,
-    )
-
-
-def _stored_job(run: Row) -> ImportRequested:
-    return ImportRequested(
-        run_id=run["id"],
-        org_id=run["org_id"],
-        connector_id=run["connector_id"],
-        checksum=run["checksum"],
-        blob=run["blob"],
-        size=run["file_size"],
-        mtime=run["file_mtime"],
-        looked_at=run["looked_at"],
-        host_key=run["host_key"],
-    )

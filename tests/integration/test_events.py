@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pika
 import pytest
-from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.local.servers.ports import free_port
 from deploy.local.servers.rabbitmq import Rabbitmq
@@ -19,38 +17,10 @@ from shared.bus.events import PARKED_QUEUE, UI_QUEUE, EventConsumer, EventPublis
 from shared.contracts import EVENTS_EXCHANGE, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, DatabaseUnavailable
 from tests.conftest import PASSWORD
+from tests.integration.amqp import channel, close_connections, depth, take, wait_until
 
 CREATE = "sftp_connector.create"
 TOLD = "sftp_connector.created"
-
-
-def wait_until(holds: Callable[[], object], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@contextmanager
-def channel(url: str) -> Iterator[BlockingChannel]:
-    with pika.BlockingConnection(pika.URLParameters(url)) as connection:
-        yield connection.channel()
-
-
-def depth(url: str, queue: str) -> int:
-    """How many messages wait in a queue, those in hand left out."""
-    with channel(url) as open_channel:
-        count: int = open_channel.queue_declare(queue, passive=True).method.message_count
-        return count
-
-
-def take(url: str, queue: str) -> list[bytes]:
-    """Take every message out of a queue."""
-    bodies = []
-    with channel(url) as open_channel:
-        while (got := open_channel.basic_get(queue, auto_ack=True))[0] is not None:
-            bodies.append(got[2])
-    return bodies
 
 
 def parked(url: str) -> list[dict[str, Any]]:
@@ -69,11 +39,6 @@ def publish(url: str, *bodies: dict[str, Any] | bytes, event_type: str = CREATE)
         for body in bodies:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
             open_channel.basic_publish(UI_EXCHANGE, event_type, raw, mandatory=True)
-
-
-def close_connections(server: Rabbitmq, url: str) -> None:
-    """Close every connection to the virtual host, as a restart of a node does."""
-    server.ctl("close_all_connections", "--vhost", urlsplit(url).path.removeprefix("/"), "a test")
 
 
 @contextmanager

@@ -348,7 +348,7 @@ class TestLostBlobs:
         assert imports.names() == []
         assert imports.owed() == []
         # The next sweep has a fetcher look with fresh eyes
-        desk.handler.sweep()
+        desk.sweep.step()
         (job,) = imports.taken()
         assert isinstance(job, FetchRequested)
         assert (job.run_id, job.known) == (request.run_id, None)
@@ -467,7 +467,7 @@ class TestFence:
         with imports.stopped_before_merging(request):
             # When its lease ends and another importer takes the run over
             desk.let_leases_end()
-            desk.handler.sweep()
+            desk.sweep.step()
             assert imports.taken() == [request]
             with imports.connections.connection() as db:
                 claim = Store(db).claim(request, 60)
@@ -494,7 +494,7 @@ class TestFence:
             desk.let_leases_end()
             imports.leases.extend()
             # Then nobody else gets the run
-            desk.handler.sweep()
+            desk.sweep.step()
             imports.handler.on_import(request)
             assert imports.owed() == []
         assert imports.run(request.run_id)["outcome"] == "succeeded"

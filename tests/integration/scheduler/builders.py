@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from services.scheduler.admin import Admin
 from services.scheduler.handler import Handler
 from services.scheduler.settings import Settings
+from services.scheduler.sweep import Sweep
 from shared.bus.jobs import type_by_name
 from shared.contracts import TOLD, CloudEvent, FetchProgressed, FetchReported, FetchRequested
-from shared.database import Db, Row, connect
+from shared.database import Db, Row
 from shared.ids import new_id
 from shared.metrics import Metrics
 from shared.sealing import Opener, Place, public_key, seal
@@ -96,7 +97,8 @@ class Desk(Database):
         metrics = Metrics(CollectorRegistry())
         # How many jobs wait in each queue, as RabbitMQ would tell.
         self.waiting: dict[str, int] = {}
-        self.handler = Handler(connections, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
+        self.handler = Handler(connections, self.settings, metrics)
+        self.sweep = Sweep(connections, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
         self.admin = Admin(connections, self.handler, self.settings, metrics)
 
     def event(self, event_type: str, *, id: str | None = None, **data: Any) -> CloudEvent:
@@ -198,19 +200,6 @@ class Desk(Database):
         return float(
             self.value("select extract(epoch from due_at - now()) from connectors where id = %(id)s", id=connector_id)
         )
-
-
-def emptied(url: str) -> str:
-    """The database without a row, and without sessions that another test left behind."""
-    with connect(url, name="emptied") as db:
-        db.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where datname = current_database() and pid <> pg_backend_pid()"
-        )
-        found = db.execute("select relname from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
-        names = [sql.Identifier(row["relname"]) for row in found if row["relname"] != "schema_migrations"]
-        db.execute(sql.SQL("truncate {} restart identity").format(sql.SQL(", ").join(names)))
-    return url
 
 
 def kinds(owed: list[BaseModel]) -> list[type[BaseModel]]:

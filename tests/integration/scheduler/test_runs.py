@@ -214,7 +214,7 @@ class TestProgress:
         run_id = desk.started()
         desk.let_leases_end()
         desk.handler.on_progress(FetchProgressed(run_id=run_id, phase="downloading"))
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.owed() == []
 
 
@@ -342,12 +342,12 @@ class TestSweep:
         run_id = desk.tick().run_id
         # When nobody took it in time, and nothing waits in the queue
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         # Then the same run is sent once more, and not again before its next lease ends
         (job,) = desk.taken()
         assert isinstance(job, FetchRequested)
         assert (job.run_id, job.connector_id, desk.open_runs(connector_id)) == (run_id, connector_id, [run_id])
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.owed() == []
 
     def test_a_run_whose_message_may_still_wait_in_its_queue_is_not_sent_again(self, desk: Desk) -> None:
@@ -360,13 +360,13 @@ class TestSweep:
         # When their leases end while their queues are not empty, then both get another lease
         desk.waiting = {"sftp.fetch": 1, "sftp.import": 1}
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         desk.waiting = {}
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.owed() == []
         # When they end once more, over empty queues, then both are sent again
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         assert set(kinds(desk.taken())) == {FetchRequested, ImportRequested}
 
     def test_a_stored_file_whose_message_was_lost_is_not_downloaded_again(self, desk: Desk) -> None:
@@ -374,7 +374,7 @@ class TestSweep:
         run_id = desk.started()
         desk.handler.on_progress(stored(desk, run_id, connector_id))
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.taken() == [import_of(desk, run_id, connector_id)]
 
     def test_a_run_whose_message_still_waits_in_the_outbox_is_not_sent_again(self, desk: Desk) -> None:
@@ -382,14 +382,14 @@ class TestSweep:
         desk.handler.tick()
         owed = desk.owed()
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.owed() == owed
 
     def test_a_fetch_that_fell_silent_is_sent_again(self, desk: Desk) -> None:
         desk.insert_connector()
         run_id = desk.started()
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         assert only(desk.taken(), FetchRequested).run_id == run_id
         assert desk.run(run_id)["stage"] == "queued"
 
@@ -398,7 +398,7 @@ class TestSweep:
         desk.handler.tick()
         desk.taken()
         desk.let_leases_end()
-        at_once(4, lambda _number: desk.handler.sweep())
+        at_once(4, lambda _number: desk.sweep.step())
         assert kinds(desk.taken()) == [FetchRequested] * 20
 
     def test_a_run_over_which_fetchers_fall_silent_is_given_up_and_told(self, connections: ConnectionPool[Db]) -> None:
@@ -407,14 +407,14 @@ class TestSweep:
         run_id = desk.tick().run_id
         # When a message is lost, which does not count
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         # And two fetchers fall silent over it
         for _ in range(2):
             assert kinds(desk.taken()) == [FetchRequested]
             desk.handler.on_progress(FetchProgressed(run_id=run_id, phase="started"))
             desk.taken()
             desk.let_leases_end()
-            desk.handler.sweep()
+            desk.sweep.step()
         # Then it is over, and the connector is looked at later
         (told,) = desk.taken()
         assert isinstance(told, SyncFailed)
@@ -431,7 +431,7 @@ class TestSweep:
         claim = claimed(desk, run_id, connector_id)
         desk.let_leases_end()
         # When that is noticed
-        desk.handler.sweep()
+        desk.sweep.step()
         # Then the same blob is sent to the importers again
         (job,) = desk.taken()
         assert job == import_of(desk, run_id, connector_id)
@@ -456,11 +456,11 @@ class TestSweep:
         # When two importers fell silent over the same file
         claimed(desk, run_id, connector_id)
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         desk.taken()
         claimed(desk, run_id, connector_id)
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         # Then the run is over, and that file version is not brought again
         assert only(desk.taken(), SyncFailed).code == "gave_up"
         assert desk.run(run_id)["outcome"] == "failed"
@@ -472,11 +472,11 @@ class TestSweep:
     def test_a_test_that_nobody_took_is_answered_once(self, desk: Desk) -> None:
         event_id = desk.ask("sftp_connector.test", **FORM)
         test_id = only(desk.taken(), ConnectionTestRequested).test_id
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.owed() == []
         # When no fetcher answers in time, and several sweeps notice
         desk.all("update connection_tests set asked_at = now() - interval '31 seconds'")
-        at_once(4, lambda _number: desk.handler.sweep())
+        at_once(4, lambda _number: desk.sweep.step())
         # Then the admin is told once
         (told,) = desk.taken()
         assert isinstance(told, Answered)
@@ -501,7 +501,7 @@ class TestSweep:
             "update inbox set received_at = now() - interval '31 days'"
             " where event_id = (select min(event_id) from inbox)"
         )
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.value("select count(*) from inbox") == 1
 
 
@@ -529,7 +529,7 @@ class TestNewMapping:
         assert desk.run(job.run_id)["stage"] == "stored"
         # And when its message is lost, it is sent again as what it was
         desk.let_leases_end()
-        desk.handler.sweep()
+        desk.sweep.step()
         assert desk.taken() == [job]
 
     def test_other_organisations_and_paused_connectors_are_left_alone(self, desk: Desk) -> None:

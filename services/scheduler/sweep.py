@@ -1,0 +1,85 @@
+"""Mends what got lost: runs past their lease, and connection tests that nobody answered."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from psycopg_pool import ConnectionPool
+
+from services.scheduler import told
+from services.scheduler.core.planning import Connector, look
+from services.scheduler.endings import answer_test, isolated, note_trouble
+from services.scheduler.requests import import_of, request_for
+from services.scheduler.settings import Settings
+from services.scheduler.store import Store
+from shared.contracts import FetchRequested, ImportRequested
+from shared.database import Db, Row
+from shared.metrics import Metrics
+from shared.outbox import put_event, put_job
+
+log = structlog.get_logger()
+
+
+class Sweep:
+    """`depth` tells how many jobs wait in a queue: a job that waits in a long queue is not lost."""
+
+    def __init__(
+        self, pool: ConnectionPool[Db], settings: Settings, metrics: Metrics, depth: Callable[[str], int]
+    ) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._metrics = metrics
+        self._depth = depth
+        self._full_check_every = timedelta(seconds=settings.full_check_seconds)
+
+    def step(self) -> None:
+        """Send again what was lost on the way, give up what kills its workers, answer tests that nobody took."""
+        with self._pool.connection() as db:
+            store = Store(db)
+            for run in store.overdue_runs(self._settings.batch_size):
+                with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), isolated(db):
+                    self._sweep_run(store, run)
+            for test_id in store.overdue_tests(self._settings.test_timeout_seconds, self._settings.batch_size):
+                answer_test(store, told.unanswered(test_id), self._metrics)
+            store.forget()
+
+    def _sweep_run(self, store: Store, run: Row) -> None:
+        connector = store.lock_fetch(run["id"])
+        if connector is None:
+            return
+        if run["sends"] >= self._settings.max_sends or run["attempt"] >= self._settings.max_attempts:
+            self._give_up(store, connector, run)
+        elif run["blob"] is not None:
+            self._send_import_again(store, run)
+        else:
+            self._send_fetch_again(store, connector, run)
+
+    def _send_import_again(self, store: Store, run: Row) -> None:
+        lease = self._settings.stored_lease_seconds
+        if run["stage"] == "stored" and self._depth(ImportRequested.queue) > 0:
+            store.wait_on(run["id"], lease)
+            return
+        store.resend_import(run["id"], lease)
+        put_job(store.db, import_of(run), run["id"])
+        self._resent(run, "importing")
+
+    def _send_fetch_again(self, store: Store, connector: Connector, run: Row) -> None:
+        lease = self._settings.queue_lease_seconds
+        if run["stage"] == "queued" and self._depth(FetchRequested.queue) > 0:
+            store.wait_on(run["id"], lease)
+            return
+        store.resend_fetch(run["id"], lease)
+        step = look(connector, datetime.now(UTC), self._full_check_every)
+        put_job(store.db, request_for(connector, step, run["id"]), run["id"])
+        self._resent(run, "fetching")
+
+    def _resent(self, run: Row, stage: str) -> None:
+        self._metrics.resent.labels(stage).inc()
+        log.warning("run.sent_again", was=run["stage"], sends=run["sends"], attempt=run["attempt"])
+
+    def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
+        store.give_up(run["id"])
+        after = note_trouble(store, connector, "gave_up")
+        put_event(store.db, told.failed(after, run, "gave_up"))
+        self._metrics.runs.labels("failed", "gave_up").inc()
+        log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])
