@@ -1,12 +1,17 @@
 """PostgreSQL: a pool of checked connections, and queries kept in .sql files by name."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import Connection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
+
+from shared.errors import DatabaseUnavailable, describe
 
 Row = dict[str, Any]
 Db = Connection[DictRow]
@@ -46,6 +51,15 @@ def connect(url: str, *, name: str) -> Db:
         application_name=f"sftp-connector-{name}",
         **_KEEPALIVES,  # type: ignore[arg-type]
     )
+
+
+@contextmanager
+def reachable() -> Iterator[None]:
+    """What PostgreSQL's absence, a lock that took too long or a deadlock raises, as DatabaseUnavailable: try again."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(describe(error)) from None
 
 
 def queries(path: Path) -> dict[str, str]:

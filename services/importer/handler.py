@@ -20,7 +20,7 @@ from services.importer.store import Claim, Store
 from services.importer.text import FileRefused, lines
 from shared.blobs import Blobs, blob_key
 from shared.contracts import ImportRequested
-from shared.database import Db
+from shared.database import Db, reachable
 from shared.errors import BlobCorrupt, BlobMissing, Fenced
 from shared.ids import new_id
 from shared.metrics import Metrics
@@ -43,6 +43,7 @@ class Handler:
         self._leases = leases
         self._metrics = metrics
 
+    @reachable()
     def on_import(self, request: ImportRequested) -> None:
         """Import the file if the run is still to be done; a repeated or late request changes nothing."""
         with self._pool.connection() as db:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import structlog
 from psycopg_pool import ConnectionPool
 from pydantic import SecretStr, ValidationError
@@ -39,8 +38,8 @@ from shared.contracts import (
     UpdateAsked,
     Updated,
 )
-from shared.database import Db
-from shared.errors import BadMessage, DatabaseUnavailable, describe
+from shared.database import Db, reachable
+from shared.errors import BadMessage
 from shared.ids import new_id
 from shared.mapping import mapping_problems, shown
 from shared.metrics import Metrics
@@ -48,6 +47,9 @@ from shared.outbox import put_event, put_job
 from shared.sealing import Place, public_key, seal
 
 log = structlog.get_logger()
+
+# Shorter than RabbitMQ's patience with a consumer that sends no heartbeat meanwhile.
+_PATIENCE_SECONDS = 5.0
 
 
 class Refusal(Exception):
@@ -82,13 +84,15 @@ class Admin:
 
     def handle(self, event: CloudEvent) -> None:
         """Carry out one event, once; BadMessage when not even the organisation can be read from it."""
-        try:
+        with reachable():
             self._handle(event)
-        except psycopg.OperationalError as error:
-            raise DatabaseUnavailable(describe(error)) from None
 
     def _handle(self, event: CloudEvent) -> None:
-        with self._pool.connection() as db, structlog.contextvars.bound_contextvars(event_id=event.id):
+        # Shorter than RabbitMQ's patience with a consumer that sends no heartbeat meanwhile.
+        with (
+            self._pool.connection(timeout=_PATIENCE_SECONDS) as db,
+            structlog.contextvars.bound_contextvars(event_id=event.id),
+        ):
             if not Store(db).first_time(event.source, event.id):
                 log.info("ui_event.repeated", type=event.type)
                 return

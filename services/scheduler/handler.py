@@ -21,7 +21,7 @@ from shared.contracts import (
     SyncStarted,
     SyncUnchanged,
 )
-from shared.database import Db, Row
+from shared.database import Db, Row, reachable
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 
@@ -76,6 +76,7 @@ class Handler:
             put_job(store.db, request_for(connector, step, run_id), run_id)
             log.info("run.queued", run_id=str(run_id), trigger=trigger, step=type(step).__name__)
 
+    @reachable()
     def on_progress(self, report: FetchProgressed) -> None:
         """Keep the lease of a run that a fetcher works on."""
         lease = self._settings.fetch_lease_seconds
@@ -98,6 +99,7 @@ class Handler:
             elif report.phase == "downloading":
                 store.extend_fetch(report.run_id, report.received_bytes, lease)
 
+    @reachable()
     def on_report(self, report: FetchReported) -> None:
         """End a run that brought nothing to import. A late answer changes nothing."""
         with self._pool.connection() as db:
@@ -139,6 +141,7 @@ class Handler:
         if code == "host_key_changed":
             put_event(store.db, told.host_key_changed(connector, report))
 
+    @reachable()
     def on_tested(self, report: ConnectionTested) -> None:
         """Tell the admin how the test went, once."""
         with self._pool.connection() as db:

@@ -10,14 +10,16 @@ from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
 from dramatiq.common import xq_name
 from pika.exceptions import AMQPError
 
-from shared.errors import BadMessage, describe
+from shared.errors import BadMessage, Unavailable, describe
 
 log = structlog.get_logger()
 
 # Well above the restarts a job can meet, well below for ever: a message that kills each worker is parked at last.
 _DELIVERY_LIMIT = 20
 _MAX_RETRIES = 3
+_MAX_WAITS = 60
 _FIRST_RETRY_MS = 1_000
+_LAST_RETRY_MS = 30_000
 _BLOCKED_SECONDS = 10
 
 
@@ -102,6 +104,17 @@ class QuorumBroker(RabbitmqBroker):
         return self.channel.queue_declare(xq_name(queue_name), durable=True, arguments={"x-queue-type": "quorum"})
 
 
+def next_try(exception: BaseException, retries: int) -> int | None:
+    """After how many milliseconds a job that raised is tried again, having been so `retries` times; None: never.
+
+    What is only away is waited for, for about half an hour; a fault of ours is tried a few times.
+    """
+    most = (
+        0 if isinstance(exception, BadMessage) else _MAX_WAITS if isinstance(exception, Unavailable) else _MAX_RETRIES
+    )
+    return min(_FIRST_RETRY_MS * 2**retries, _LAST_RETRY_MS) if retries < most else None
+
+
 class RetryOrPark(Middleware):
     """A job that raised is tried again a few times, then parked in the dead-letter queue.
 
@@ -121,12 +134,13 @@ class RetryOrPark(Middleware):
         if exception is None:
             return
         retries: int = message.options.get("retries", 0)
-        if isinstance(exception, BadMessage) or retries >= _MAX_RETRIES:
+        delay = next_try(exception, retries)
+        if delay is None:
             message.fail()
             return
         again = message.copy(options={"retries": retries + 1})
         try:
-            broker.enqueue(again, delay=_FIRST_RETRY_MS * 2**retries)
+            broker.enqueue(again, delay=delay)
         except Exception as error:  # noqa: BLE001 - dramatiq acknowledges the message if anything escapes from here
             log.error("job.not_retried", error=describe(error))
             message.fail()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.bus.broker import QuorumBroker
 from shared.contracts import JOBS, Job
-from shared.errors import BadMessage, BusUnavailable, ConnectorError, describe
+from shared.errors import BadMessage, BusUnavailable, ConnectorError, Unavailable, describe
 
 log = structlog.get_logger()
 
@@ -113,6 +113,9 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
             except BadMessage:
                 log.exception("job.refused", job=job_type.__name__)
                 raise BadMessage(job_type.__name__) from None
+            except Unavailable as error:
+                log.warning("job.delayed", job=job_type.__name__, reason=str(error))
+                raise Unavailable(job_type.__name__) from None
             except Exception as error:
                 log.exception("job.failed", job=job_type.__name__)
                 raise JobFailed(type(error).__name__) from None

@@ -64,9 +64,11 @@ def db(stack: Stack) -> Iterator[psycopg.Connection[dict[str, Any]]]:
 
 
 @pytest.fixture
-def world(stack: Stack, ui: UI, db: psycopg.Connection[dict[str, Any]], sshd: Sshd) -> World:
+def world(stack: Stack, ui: UI, db: psycopg.Connection[dict[str, Any]], sshd: Sshd) -> Iterator[World]:
     """All of it, with the words in which the tests speak."""
-    return World(stack, ui, db, sshd, PASSWORD)
+    made = World(stack, ui, db, sshd, PASSWORD)
+    yield made
+    made.db.close()
 
 
 @pytest.fixture

@@ -208,3 +208,21 @@ def test_the_broker_is_killed_in_the_middle_of_a_download(world: World, leads_cs
 
         world.ended(asked, seconds=60)
     world.assert_imported_once(ROWS)
+
+
+def test_the_database_is_away_while_an_admin_connects(world: World, leads_csv: LeadsCsv) -> None:
+    world.put(leads_csv(ROWS))
+    services = world.stack.start()
+    world.save_mapping()
+
+    world.stack.servers.postgres.stop()
+    asked = world.create()
+    log = services["scheduler"].log_path
+    world.until(lambda: '"ui_events.failed"' in log.read_text(), "a handler without database")
+    assert services["scheduler"].status("/readyz")[0] == 503
+    world.stack.servers.postgres.start()
+
+    world.ended(asked)
+    world.look_again()
+    world.assert_imported_once(ROWS)
+    assert "ui_events.parked" not in log.read_text()

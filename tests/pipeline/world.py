@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import psycopg
+from psycopg.rows import dict_row
 
 from deploy.local.servers.sshd import Sshd
 from deploy.local.stack import Stack
@@ -31,6 +32,11 @@ class World:
         self.db = db
         self.sshd = sshd
         self.password = password
+
+    def look_again(self) -> None:
+        """Connect to the database anew, after it was away."""
+        self.db.close()
+        self.db = psycopg.connect(self.stack.database_url, autocommit=True, row_factory=dict_row)
 
     def put(self, content: bytes, *, path: str = PATH) -> None:
         """Put a file on the SFTP server."""

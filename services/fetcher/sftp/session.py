@@ -87,7 +87,7 @@ def _connect(host: str, port: int, limits: Limits) -> socket.socket:
     addresses = [str(entry[4][0]) for entry in found]
     if not all(may_connect(address, limits.allowed_networks) for address in addresses):
         raise LookFailed("address", "address_blocked")
-    sock = _first_that_answers(dict.fromkeys(addresses), port, limits.connect_seconds)
+    sock = first_that_answers(dict.fromkeys(addresses), port, limits.connect_seconds)
     if not may_connect(str(sock.getpeername()[0]), limits.allowed_networks):
         sock.close()
         raise LookFailed("address", "address_blocked")
@@ -96,7 +96,7 @@ def _connect(host: str, port: int, limits: Limits) -> socket.socket:
     return sock
 
 
-def _first_that_answers(addresses: Iterable[str], port: int, seconds: float) -> socket.socket:
+def first_that_answers(addresses: Iterable[str], port: int, seconds: float) -> socket.socket:
     """Connect to the addresses in the resolver's order, all within the time; the last one's fault is told."""
     deadline = time.monotonic() + seconds
     failed = LookFailed("connect", "connect_timeout")

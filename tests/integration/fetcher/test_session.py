@@ -15,7 +15,7 @@ import pytest
 from deploy.local.servers.ports import free_port
 from deploy.local.servers.sshd import Sshd
 from services.fetcher.sftp.failure import LookFailed
-from services.fetcher.sftp.session import Limits, open_session
+from services.fetcher.sftp.session import Limits, first_that_answers, open_session
 from shared.contracts import Endpoint
 from tests.conftest import PASSWORD
 from tests.integration.fetcher.ssh_server import (
@@ -409,3 +409,18 @@ def test_failing_sessions_leave_no_thread_and_no_open_file(sshd: Sshd, key_of: s
     # Then: the peers above are closed, too
     assert eventually(lambda: threading.active_count() <= threads - 3)
     assert eventually(lambda: process.num_fds() <= files - 3)
+
+
+def test_the_next_address_is_tried_when_one_does_not_answer(sshd: Sshd) -> None:
+    # Given a name with two addresses, of which nobody listens on the first
+    sock = first_that_answers(["127.0.0.77", "127.0.0.1"], sshd.port, 5)
+
+    with sock:
+        assert sock.getpeername() == ("127.0.0.1", sshd.port)
+
+
+def test_when_no_address_answers_the_last_fault_is_told(sshd: Sshd) -> None:
+    with pytest.raises(LookFailed) as failed:
+        first_that_answers(["127.0.0.77", "127.0.0.78"], sshd.port, 5)
+
+    assert failed.value.code == "connection_refused"
