@@ -77,7 +77,9 @@ def test_an_address_is_judged_alike_in_every_form_that_embeds_it(address: IPv4Ad
 
 @given(address=st.ip_addresses())
 def test_what_python_calls_private_is_never_allowed(address: IPv4Address | IPv6Address) -> None:
-    if may_connect(str(address), ()):
+    # Releases of Python disagree on 6to4 addresses; those are judged by the address they embed.
+    six_to_four = isinstance(address, IPv6Address) and address.sixtofour is not None
+    if may_connect(str(address), ()) and not six_to_four:
         assert address.is_global
         assert not address.is_loopback
         assert not address.is_link_local
