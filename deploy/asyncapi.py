@@ -19,7 +19,7 @@ from shared.contracts import EVENTS_EXCHANGE, JOBS, TOLD, UI_EVENTS, UI_EXCHANGE
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 
 _HEADER = "# Written by `python -m deploy.asyncapi` from shared/contracts.py: change it there.\n"
-_VERSION = "1.0.0"  # of the contracts: the second number grows with each field or message that is added
+_VERSION = "1.1.0"  # of the contracts: the second number grows with each field or message that is added
 _DESCRIPTION = f"""\
 Keeps Leadbay's leads in sync with a CSV file on a customer's SFTP server. All messages travel over RabbitMQ.
 
@@ -43,6 +43,7 @@ _QUEUES = {
     "sftp.fetch": "Scheduler to fetcher: look at a file.",
     "sftp.test": "Scheduler to fetcher: try a connection, apart from the fetches so that nobody waits for them.",
     "sftp.import": "Fetcher, or scheduler for a stored file, to importer: a file whose content or mapping is new.",
+    "sftp.preview": "Fetcher to importer: the beginning of a tested file, apart from the imports.",
     "sftp.reports": "Fetcher to scheduler: progress and answers.",
 }
 _ENVELOPE = {

@@ -9,9 +9,23 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
-from shared.fields import ConnectorName, FilePath, Host, Port, Text, Username
+from shared.fields import (
+    ConnectorName,
+    Currency,
+    Delimiter,
+    Encoding,
+    FieldFormat,
+    FieldId,
+    FieldName,
+    FilePath,
+    Host,
+    Port,
+    Text,
+    UrlTemplate,
+    Username,
+)
 
 UI_EXCHANGE = "leadbay.ui"
 EVENTS_EXCHANGE = "leadbay.events"
@@ -44,6 +58,28 @@ class Endpoint(BaseModel):
     path: str
     sealed_password: str
     host_keys: tuple[str, ...] = ()  # accepted, as "ssh-ed25519 SHA256:..."; empty: the first one seen is pinned
+
+
+class CsvOptions(BaseModel):
+    """How a connector's file is read, where the admin overrules what is detected."""
+
+    model_config = ConfigDict(frozen=True)
+    encoding: Encoding | None = None
+    delimiter: Delimiter | None = None
+    quote: Literal['"', "'", ""] | None = None  # empty: no quoting
+
+
+class Reading(BaseModel):
+    """How a file was read."""
+
+    model_config = ConfigDict(frozen=True)
+    encoding: str
+    encoding_confidence: int = Field(ge=0, le=100)
+    delimiter: str
+    quote: str
+    escape: str
+    line_end: Literal["LF", "CRLF", "CR", "mixed", "none"]
+    header_line: int | None  # of the file, from 1; None: it has no header, and its columns are #1, #2...
 
 
 class FetchRequested(Job):
@@ -136,6 +172,18 @@ class ConnectionTested(Job):
     took_ms: int = 0
 
 
+class PreviewRequested(Job):
+    """Fetcher to importer, on a queue of its own: say what the beginning of a tested file looks like."""
+
+    queue = "sftp.preview"
+    test_id: UUID
+    org_id: UUID
+    blob: str  # key in the blob store
+    checksum: str  # of the bytes in the blob
+    size: int  # bytes in the blob
+    whole_file: bool
+
+
 JOBS: tuple[type[Job], ...] = (
     FetchRequested,
     FetchProgressed,
@@ -143,6 +191,7 @@ JOBS: tuple[type[Job], ...] = (
     ImportRequested,
     ConnectionTestRequested,
     ConnectionTested,
+    PreviewRequested,
 )
 
 
@@ -185,6 +234,7 @@ class CreateAsked(Asked):
     password: SecretStr = Field(min_length=1, max_length=1024)
     path: FilePath
     interval_seconds: int = Field(default=900, ge=1, le=604_800)
+    csv: CsvOptions = CsvOptions()
 
 
 class UpdateAsked(AboutConnector):
@@ -198,6 +248,7 @@ class UpdateAsked(AboutConnector):
     password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
     path: FilePath | None = None
     interval_seconds: int | None = Field(default=None, ge=1, le=604_800)
+    csv: CsvOptions | None = None  # None: stays; an empty object: detect again
 
 
 class DeleteAsked(AboutConnector):
@@ -207,9 +258,10 @@ class DeleteAsked(AboutConnector):
 
 
 class SyncNowAsked(AboutConnector):
-    """Check the file at once."""
+    """Check the file at once; a dry run only says what an import of it would do."""
 
     type = "sftp_connector.sync_now"
+    dry_run: bool = False
 
 
 class PauseAsked(AboutConnector):
@@ -240,6 +292,39 @@ class MappingSavedAsked(Asked):
     default_status: str | None = None
 
 
+class CustomFieldSavedAsked(Asked):
+    """One of the organisation's custom fields was made or changed; `CUSTOM.<field_id>` is its target in a mapping."""
+
+    type = "custom_field.saved"
+    field_id: FieldId
+    name: FieldName
+    kind: Literal["TEXT", "NUMBER", "PRICE", "DATE", "DATETIME", "EXTERNAL_ID"]
+    currency: Currency | None = Field(default=None, validate_default=True, description="PRICE needs it")
+    format: FieldFormat | None = None
+    url_template: UrlTemplate | None = Field(default=None, validate_default=True, description="EXTERNAL_ID needs it")
+
+    @field_validator("currency")
+    @classmethod
+    def _a_price_has_a_currency(cls, currency: str | None, info: ValidationInfo) -> str | None:
+        if currency is None and info.data.get("kind") == "PRICE":
+            raise ValueError("a PRICE needs a currency, for example EUR")
+        return currency
+
+    @field_validator("url_template")
+    @classmethod
+    def _an_external_id_has_a_link(cls, template: str | None, info: ValidationInfo) -> str | None:
+        if template is None and info.data.get("kind") == "EXTERNAL_ID":
+            raise ValueError("an EXTERNAL_ID needs a link with {value} in it")
+        return template
+
+
+class CustomFieldDeletedAsked(Asked):
+    """One of the organisation's custom fields is gone; what leads hold of it stays."""
+
+    type = "custom_field.deleted"
+    field_id: FieldId
+
+
 UI_EVENTS: dict[str, type[Asked]] = {
     asked.type: asked
     for asked in (
@@ -252,6 +337,8 @@ UI_EVENTS: dict[str, type[Asked]] = {
         ResumeAsked,
         AcceptHostKeyAsked,
         MappingSavedAsked,
+        CustomFieldSavedAsked,
+        CustomFieldDeletedAsked,
     )
 }
 SECRET_FIELDS = frozenset({"password", "private_key", "passphrase"})
@@ -300,6 +387,46 @@ class Tested(Told):
     took_ms: int
 
 
+class ColumnView(BaseModel):
+    """A column of a file, and the target that it has or could have."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    samples: tuple[str, ...] = ()
+    target: str | None = None
+    confidence: int | None = Field(default=None, ge=0, le=100)  # None: the saved mapping says so
+    evidence: str = ""
+
+
+class StatusView(BaseModel):
+    """A status as it stands in a file, and the lead status that it has or could have."""
+
+    model_config = ConfigDict(frozen=True)
+    raw: str
+    count: int
+    status: str | None
+    confidence: int | None = Field(default=None, ge=0, le=100)  # None: the saved mapping says so
+
+
+class Previewed(Told):
+    """What a tested file looks like, after a good test."""
+
+    type = "sftp_connector.previewed"
+    test_id: UUID
+    connector_id: UUID | None = None
+    code: str | None = None  # when the file would be refused, with message and detail
+    message: str = ""
+    detail: str = ""
+    reading: Reading | None = None
+    columns: tuple[ColumnView, ...] = ()
+    statuses: tuple[StatusView, ...] = ()
+    mapping_version: int = 0  # 0: the targets are suggestions
+    unmapped_columns: tuple[str, ...] = ()
+    missing_columns: tuple[str, ...] = ()
+    rows_seen: int = 0
+    whole_file: bool = False
+
+
 class ConnectorView(BaseModel):
     """A connector as the admin sees it; there is no password in it."""
 
@@ -314,6 +441,7 @@ class ConnectorView(BaseModel):
     state: Literal["active", "paused", "deleted"]
     host_keys: tuple[str, ...]
     next_check_at: datetime | None
+    csv: CsvOptions = CsvOptions()
 
 
 class ConnectorTold(Told):
@@ -378,6 +506,7 @@ class SyncQueued(RunTold):
     type = "sftp_connector.sync_queued"
     trigger: str
     already_running: bool = False
+    dry_run: bool = False
 
 
 class SyncStarted(RunTold):
@@ -423,6 +552,8 @@ class RejectedRow(BaseModel):
     column: str | None = None
     code: str
     reason: str
+    record: int | None = None  # number of the record, from 1, the header not counted
+    value: str = ""  # the cell's shape, masked: letters are x, digits are 9
 
 
 class SyncSucceeded(RunTold):
@@ -438,6 +569,22 @@ class SyncSucceeded(RunTold):
     unknown_statuses: dict[str, int] = Field(default_factory=dict)
     unmapped_columns: tuple[str, ...] = ()
     missing_columns: tuple[str, ...] = ()
+    dry_run: bool = False  # nothing was written; the counts are what an import would do
+    reading: Reading | None = None
+    reject_blob: str | None = None  # key in the blob store of the rejected rows, as CSV
+
+
+class MappingNeeded(RunTold):
+    """No mapping yet: the file is stored, and imported by itself, without a new download, when one is saved."""
+
+    type = "sftp_connector.mapping_needed"
+    code: str
+    message: str
+    action: str
+    rows: int  # records in the file
+    reading: Reading
+    columns: tuple[ColumnView, ...]
+    statuses: tuple[StatusView, ...] = ()
 
 
 class SyncFailed(RunTold):
@@ -452,7 +599,7 @@ class SyncFailed(RunTold):
 
 
 class SyncCancelled(RunTold):
-    """The connector was changed or deleted while the run was open; leads are as they were."""
+    """The connector was changed or deleted while the run was open, or a dry run gave way; leads are as they were."""
 
     type = "sftp_connector.sync_cancelled"
 
@@ -462,6 +609,14 @@ class MappingSaved(Told):
 
     type = "import_mapping.accepted"
     version: int
+
+
+class CustomFieldKept(Told):
+    """The custom field is known here from now on, or known to be gone."""
+
+    type = "custom_field.accepted"
+    field_id: str
+    deleted: bool = False
 
 
 class BulkProgress(BaseModel):
@@ -488,6 +643,7 @@ class NotificationPushed(Told):
 TOLD: tuple[type[Told], ...] = (
     Refused,
     Tested,
+    Previewed,
     Created,
     Updated,
     Paused,
@@ -499,9 +655,11 @@ TOLD: tuple[type[Told], ...] = (
     SyncUnchanged,
     SyncHeld,
     SyncSucceeded,
+    MappingNeeded,
     SyncFailed,
     SyncCancelled,
     MappingSaved,
+    CustomFieldKept,
     NotificationPushed,
 )
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 class TryAgain(StrEnum):
     """What trying again is worth."""
 
-    SOON = "soon"  # the file was being written: look again within seconds or minutes
+    SOON = "soon"  # what is in the way, such as a writer of the file, is gone within seconds or minutes
     LATER = "later"  # a passing fault: back off, up to a day
     CHANGED = "changed"  # pointless until the file, the form or the mapping changes
 
@@ -95,19 +95,54 @@ CODES: dict[str, Advice] = {
         "Map one column of the file to the company name in the import mapping.",
         TryAgain.CHANGED,
     ),
-    "not_utf8": Advice("The file is not valid UTF-8 text.", "Export the file as CSV in UTF-8.", TryAgain.CHANGED),
+    "not_text": Advice(
+        "The file is no text, but for example an Excel workbook or an archive.",
+        "Save or export it as CSV; another file name is not enough.",
+        TryAgain.CHANGED,
+    ),
+    "encoding_unknown": Advice(
+        "The encoding of the file cannot be told from its text.",
+        "Set the encoding in the connector, or export the file in UTF-8.",
+        TryAgain.CHANGED,
+    ),
+    "decode_failed": Advice(
+        "The file is not written in the encoding that is set for it.",
+        "Correct the encoding in the connector, or leave it to Leadbay to detect.",
+        TryAgain.CHANGED,
+    ),
     "empty_file": Advice("The file is empty.", "Check the export; a header row is needed.", TryAgain.CHANGED),
     "bad_header": Advice("The header row cannot be read.", "Export the file as CSV again.", TryAgain.CHANGED),
+    "no_header": Advice(
+        "No line of the file names its columns.",
+        "Export the file with a header row, or map its columns by position as #1, #2 and so on.",
+        TryAgain.CHANGED,
+    ),
+    "header_too_long": Advice(
+        "The header row is too long.", "Check its quotes, and that it names the columns.", TryAgain.CHANGED
+    ),
     "duplicate_column": Advice(
         "A mapped column stands twice in the header.", "Give the columns different names.", TryAgain.CHANGED
     ),
     "too_many_columns": Advice("The file has too many columns.", "Export fewer columns.", TryAgain.CHANGED),
+    "too_many_rows": Advice(
+        "The file has more rows than allowed.",
+        "Export fewer rows, or ask Leadbay for a higher limit.",
+        TryAgain.CHANGED,
+    ),
+    "mapping_needed": Advice(
+        "The organisation has no import mapping yet.",
+        "Save a mapping; the stored file is then imported by itself.",
+        TryAgain.CHANGED,
+    ),
     "too_large": Advice("A line of the file is too long.", "Check that the file is a CSV file.", TryAgain.CHANGED),
     "admin_only": Advice("Only admins may manage connectors.", "Ask an admin of your organisation.", TryAgain.CHANGED),
     "connector_not_found": Advice(
         "This organisation has no such connector.", "Reload the list of integrations.", TryAgain.CHANGED
     ),
     "invalid_fields": Advice("Some fields are not valid.", "Correct the fields named.", TryAgain.CHANGED),
+    "sync_running": Advice(
+        "A sync of this connector is running.", "Start the dry run when it has ended.", TryAgain.SOON
+    ),
     "password_required": Advice(
         "Host, port or user name changed, so the password is needed again.",
         "Enter the password.",

@@ -1,5 +1,6 @@
-"""The fields of the connector's form, validated alike wherever they come in."""
+"""The fields of the admin's forms, validated alike wherever they come in."""
 
+import codecs
 import ipaddress
 import re
 from typing import Annotated
@@ -7,6 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# Text encodings of Python's own: nobody exports a file in one, and some of them take quadratic time to read.
+_NO_FILE_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
 
@@ -50,9 +53,42 @@ def _path(text: str) -> str:
     return text
 
 
+def _encoding(text: str) -> str:
+    """The name of a text encoding that Python knows, in lower case."""
+    try:
+        "a".encode(text)  # a LookupError for codecs of bytes, such as zlib, too
+        known = text.isascii() and codecs.lookup(text).name not in _NO_FILE_ENCODINGS
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise ValueError("is not a known encoding, for example utf-8, cp1252 or utf-16")
+    return text.lower()
+
+
+def _delimiter(text: str) -> str:
+    if any(char in "\r\n\0\"'" for char in text):
+        raise ValueError("must not contain a line end, a NUL or a quote")
+    return text
+
+
+def _url_template(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("must begin with http:// or https://")
+    if "{value}" not in text:
+        raise ValueError("must contain {value}, where the id of a lead is put")
+    return text
+
+
 Text = Annotated[str, Field(max_length=1000)]
 ConnectorName = Annotated[str, Field(max_length=100), AfterValidator(_printable)]
 Host = Annotated[str, Field(max_length=253), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Username = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_printable), AfterValidator(_path)]
+Encoding = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_printable), AfterValidator(_encoding)]
+Delimiter = Annotated[str, Field(min_length=1, max_length=4), AfterValidator(_delimiter)]
+FieldId = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]
+FieldName = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_printable)]
+FieldFormat = Annotated[str, Field(max_length=60), AfterValidator(_printable)]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+UrlTemplate = Annotated[str, Field(max_length=2000), AfterValidator(_printable), AfterValidator(_url_template)]

@@ -9,6 +9,7 @@ from shared.contracts import FieldProblem
 
 LEAD_STATUSES = ("DEFAULT", "INBOUND", "UNWANTED", "WANTED", "LOST", "WON")
 COMPANY_NAME = "LEAD_NAME"
+CUSTOM_PREFIX = "CUSTOM."
 STATUS = "LEAD_STATUS"
 STANDARD_FIELDS: tuple[str, ...] = (
     COMPANY_NAME,
@@ -46,8 +47,13 @@ _SHOWN_CHARS = 60
 
 
 def is_custom(target: str) -> bool:
-    """Whether the target is one of the organisation's custom fields."""
+    """Whether the target names a custom field, be there one or not."""
     return _CUSTOM.fullmatch(target) is not None
+
+
+def custom_ids(fields: Mapping[str, str]) -> set[str]:
+    """The ids of the custom fields that a mapping's targets name."""
+    return {target.removeprefix(CUSTOM_PREFIX) for target in fields.values() if is_custom(target)}
 
 
 def unaccented(value: str) -> str:
@@ -64,12 +70,24 @@ def status_key(raw: str) -> str:
 
 
 def mapping_problems(
-    fields: Mapping[str, str], statuses: Mapping[str, str], default_status: str | None
+    fields: Mapping[str, str],
+    statuses: Mapping[str, str],
+    default_status: str | None,
+    custom_fields: Mapping[str, str],
 ) -> list[FieldProblem]:
-    """List what keeps a mapping from being saved; an empty list means that it can be."""
+    """List what keeps a mapping from being saved; an empty list means that it can be.
+
+    The keys of `fields` are names of columns, or `#1`, `#2`... in files without a header. `custom_fields` gives the
+    names of the organisation's custom fields by their ids.
+    """
     found = [*_size_problems(fields, statuses)]
     if not found:
-        found += [*_target_problems(fields), *_status_problems(statuses, default_status)]
+        found += [
+            *_column_problems(fields),
+            *_target_problems(fields, custom_fields),
+            *_duplicate_problems(fields),
+            *_status_problems(statuses, default_status),
+        ]
     return found
 
 
@@ -87,22 +105,37 @@ def _size_problems(fields: Mapping[str, str], statuses: Mapping[str, str]) -> It
                 yield _problem(f"{place}.{shown(name)}", "bad_text", "This name holds a broken character. Retype it.")
 
 
-def _target_problems(fields: Mapping[str, str]) -> Iterator[FieldProblem]:
+def _column_problems(fields: Mapping[str, str]) -> Iterator[FieldProblem]:
+    if COMPANY_NAME not in fields.values():
+        yield _problem("fields", "company_name_not_mapped", f"Map one column to {COMPANY_NAME}, the company name.")
+    if not all(column.strip() for column in fields):
+        yield _problem("fields", "blank_column", "A column without a name cannot be mapped. Name it in the file.")
+
+
+def _target_problems(fields: Mapping[str, str], custom_fields: Mapping[str, str]) -> Iterator[FieldProblem]:
+    custom = listed([f"{CUSTOM_PREFIX}{field_id} ({name})" for field_id, name in custom_fields.items()])
+    for column, target in fields.items():
+        place = f"fields.{shown(column)}"
+        if is_custom(target):
+            if target.removeprefix(CUSTOM_PREFIX) not in custom_fields:
+                allowed = f"The custom fields are {custom}." if custom else "The organisation has no custom field."
+                message = f"{target} is none of the organisation's custom fields. {allowed}"
+                yield _problem(place, "unknown_custom_field", message)
+        elif target not in STANDARD_FIELDS:
+            allowed = ", ".join(STANDARD_FIELDS) + (f" or {custom}" if custom else "")
+            message = f"{shown(target)} is no field of Leadbay. Choose one of {allowed}."
+            yield _problem(place, "unknown_target", message)
+
+
+def _duplicate_problems(fields: Mapping[str, str]) -> Iterator[FieldProblem]:
+    """Two columns may go into one custom field, but not into one standard field: one of them would be lost."""
     columns: dict[str, list[str]] = defaultdict(list)
     for column, target in fields.items():
         columns[target].append(column)
-        if not column.strip():
-            yield _problem("fields", "blank_column", "A column without a name cannot be mapped. Name it in the file.")
-        if target not in STANDARD_FIELDS and not is_custom(target):
-            allowed = f"{', '.join(STANDARD_FIELDS)} or CUSTOM.<number>"
-            message = f"{shown(target)} is no field of Leadbay. Choose one of {allowed}."
-            yield _problem(f"fields.{shown(column)}", "unknown_target", message)
     for target, names in columns.items():
         if len(names) > 1 and target in STANDARD_FIELDS:
             message = f"{len(names)} columns are mapped to {target}: {listed(names)}. Keep one of them."
             yield _problem(f"fields.{shown(names[1])}", "duplicate_target", message)
-    if COMPANY_NAME not in columns:
-        yield _problem("fields", "company_name_not_mapped", f"Map one column to {COMPANY_NAME}, the company name.")
 
 
 def _status_problems(statuses: Mapping[str, str], default_status: str | None) -> Iterator[FieldProblem]:

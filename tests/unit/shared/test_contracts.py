@@ -17,6 +17,8 @@ from shared.contracts import (
     CloudEvent,
     ConnectionTestAsked,
     CreateAsked,
+    CsvOptions,
+    CustomFieldSavedAsked,
     FetchProgressed,
     Job,
     MappingSavedAsked,
@@ -27,6 +29,7 @@ from tests.conftest import PASSWORD
 
 ASKER = {"organisation_id": UUID(int=1), "user_id": UUID(int=2), "role": "ADMIN"}
 FORM = {**ASKER, "host": "sftp.acme.com", "username": "crm", "password": PASSWORD, "path": "/leads.csv"}
+CUSTOM_FIELD = {**ASKER, "field_id": "7", "name": "Tier"}
 CONNECTOR = {**ASKER, "connector_id": UUID(int=3)}
 
 
@@ -125,6 +128,45 @@ def test_what_an_update_leaves_out_is_none() -> None:
     update = UpdateAsked.model_validate(CONNECTOR | {"interval_seconds": 3600})
 
     assert update.model_dump(exclude={*CONNECTOR, "interval_seconds"}, exclude_none=True) == {}
+
+
+def test_an_update_tells_options_left_out_from_options_taken_back() -> None:
+    assert UpdateAsked.model_validate(CONNECTOR).csv is None
+    assert UpdateAsked.model_validate(CONNECTOR | {"csv": {}}).csv == CsvOptions()
+
+
+@pytest.mark.parametrize("quote", ['"', "'", "", None])
+def test_a_quote_is_one_of_two_or_none(quote: str | None) -> None:
+    assert CsvOptions(quote=quote).quote == quote
+    assert invalid_fields(CsvOptions, {"quote": "`"}) == ["quote"]
+
+
+@pytest.mark.parametrize("kind", ["TEXT", "NUMBER", "DATE", "DATETIME"])
+def test_most_custom_fields_need_nothing_but_a_name(kind: str) -> None:
+    assert CustomFieldSavedAsked.model_validate(CUSTOM_FIELD | {"kind": kind}).currency is None
+
+
+@pytest.mark.parametrize(
+    ("definition", "wrong"),
+    [
+        ({"kind": "PRICE"}, "currency"),
+        ({"kind": "PRICE", "currency": "eur"}, "currency"),
+        ({"kind": "PRICE", "currency": "EURO"}, "currency"),
+        ({"kind": "EXTERNAL_ID"}, "url_template"),
+        ({"kind": "EXTERNAL_ID", "url_template": "https://crm/"}, "url_template"),
+        ({"kind": "BOOLEAN"}, "kind"),
+        ({"kind": "DATE", "format": "d" * 61}, "format"),
+        ({"kind": "DATE", "format": "dd\0"}, "format"),
+        ({"kind": "TEXT", "name": ""}, "name"),
+        ({"kind": "TEXT", "name": "x" * 201}, "name"),
+        ({"kind": "TEXT", "name": "a\nb"}, "name"),
+        ({"kind": "TEXT", "field_id": "CUSTOM.7"}, "field_id"),
+        ({"kind": "TEXT", "field_id": "7\n"}, "field_id"),
+        ({"kind": "TEXT", "field_id": "1" * 20}, "field_id"),
+    ],
+)
+def test_a_custom_field_that_makes_no_sense_names_what_is_wrong(definition: dict[str, str], wrong: str) -> None:
+    assert invalid_fields(CustomFieldSavedAsked, CUSTOM_FIELD | definition) == [wrong]
 
 
 @pytest.mark.parametrize("key", ["ssh-ed25519 SHA256:" + "A" * 43, "ecdsa-sha2-nistp256 SHA256:" + "a/+" * 14 + "Z"])

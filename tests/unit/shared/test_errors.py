@@ -19,7 +19,7 @@ CODE_ARGUMENTS = {
     "LookFailed": 1,
     "Refusal": 0,
     "advice": 0,
-    "_note_trouble": 2,
+    "note_trouble": 2,
     "failed": 2,
     "paused_by_itself": 1,
     "refused": 3,
@@ -67,7 +67,7 @@ def test_the_search_for_codes_finds_them_in_each_service() -> None:
         "transfer_broken",
         "gave_up",
         "admin_only",
-        "not_utf8",
+        "not_text",
         "cancelled",
     }
 

@@ -1,4 +1,4 @@
-"""The form's fields: what an admin may type, and how it is understood."""
+"""The fields of forms: what an admin may type, and how it is understood."""
 
 from typing import Any
 
@@ -7,13 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared.fields import ConnectorName, FilePath, Host, Port, Username
+from shared.fields import ConnectorName, Delimiter, Encoding, FilePath, Host, Port, UrlTemplate, Username
 
 HOST: TypeAdapter[str] = TypeAdapter(Host)
 PORT: TypeAdapter[int] = TypeAdapter(Port)
 USERNAME: TypeAdapter[str] = TypeAdapter(Username)
 PATH: TypeAdapter[str] = TypeAdapter(FilePath)
 NAME: TypeAdapter[str] = TypeAdapter(ConnectorName)
+ENCODING: TypeAdapter[str] = TypeAdapter(Encoding)
+DELIMITER: TypeAdapter[str] = TypeAdapter(Delimiter)
+LINK: TypeAdapter[str] = TypeAdapter(UrlTemplate)
 
 
 def refusal(field: TypeAdapter[Any], value: object) -> str:
@@ -126,3 +129,49 @@ def test_a_connector_may_go_without_a_name_but_not_with_one_that_breaks_a_line()
     assert NAME.validate_python("") == ""
     assert refusal(NAME, "My\nCRM")
     assert refusal(NAME, "x" * 101)
+
+
+@pytest.mark.parametrize("name", ["utf-8", "CP1252", "latin_1", "UTF-16", "ISO-8859-15", "mac_roman", "gb18030"])
+def test_an_encoding_is_kept_as_it_was_given_in_lower_case(name: str) -> None:
+    assert ENCODING.validate_python(name) == name.lower()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "klingon", "..", "os.path", "x" * 41, "utf-8\0", "utf-8\n", "utf\u20118"),
+        *("hex", "zlib", "rot13", "base64_codec"),
+        *("idna", "punycode", "unicode_escape", "undefined"),
+    ],
+)
+def test_what_is_no_encoding_of_files_is_refused(name: str) -> None:
+    assert refusal(ENCODING, name)
+
+
+@pytest.mark.parametrize("text", [",", ";", "\t", "|", "||", " ", "\x1f", "~^~"])
+def test_a_delimiter_is_taken_as_it_is(text: str) -> None:
+    assert DELIMITER.validate_python(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "\n", "\r", "\0", ";\n", '"', "'", ",,,,,"])
+def test_what_cannot_part_cells_is_refused(text: str) -> None:
+    assert refusal(DELIMITER, text)
+
+
+@pytest.mark.parametrize("template", ["https://crm.acme.com/{value}", "http://crm/{value}?tab=1"])
+def test_a_link_has_a_place_for_the_id(template: str) -> None:
+    assert LINK.validate_python(template) == template
+
+
+@pytest.mark.parametrize(
+    ("template", "advice"),
+    [
+        ("https://crm.acme.com/", "{value}"),
+        ("javascript:alert({value})", "http://"),
+        (" https://crm/{value}", "http://"),
+        ("https://crm/{value}\n", "control characters"),
+        ("https://crm/{value}" + "x" * 2000, "at most 2000"),
+    ],
+)
+def test_another_text_is_no_link(template: str, advice: str) -> None:
+    assert advice in refusal(LINK, template)

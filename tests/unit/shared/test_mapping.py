@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from shared.mapping import (
     LEAD_STATUSES,
     STANDARD_FIELDS,
+    custom_ids,
     is_custom,
     listed,
     mapping_problems,
@@ -16,12 +17,13 @@ from shared.mapping import (
 )
 
 NAME = {"Company": "LEAD_NAME"}
+CUSTOM = {"1": "Tier", "2": "Budget", "7": "Source"}
 
 
 def problems(
     fields: dict[str, str] | None = None, statuses: dict[str, str] | None = None, default: str | None = None
 ) -> list[tuple[str, str]]:
-    found = mapping_problems(NAME if fields is None else fields, statuses or {}, default)
+    found = mapping_problems(NAME if fields is None else fields, statuses or {}, default, CUSTOM)
     return [(problem.field, problem.code) for problem in found]
 
 
@@ -34,6 +36,37 @@ def test_all_fields_and_statuses_at_once_are_a_mapping() -> None:
     statuses = {f"status {status}": status for status in LEAD_STATUSES}
 
     assert problems(fields, statuses, "WANTED") == []
+
+
+def test_columns_of_a_file_without_a_header_are_mapped_by_position() -> None:
+    assert problems({"#1": "LEAD_NAME", "#2": "CUSTOM.7", "#12": "EMAIL"}) == []
+    assert problems({"#1": "LEAD_NAME", "#2": "LEAD_NAME"}) == [("fields.#2", "duplicate_target")]
+
+
+@pytest.mark.parametrize(
+    ("custom", "allowed"),
+    [
+        ({"7": "Tier", "12": "Budget\n"}, "The custom fields are CUSTOM.7 (Tier), CUSTOM.12 (Budget\\u000a)."),
+        ({}, "The organisation has no custom field."),
+    ],
+)
+def test_a_custom_field_of_nobody_is_refused_with_those_that_there_are(custom: dict[str, str], allowed: str) -> None:
+    (problem,) = mapping_problems(NAME | {"X": "CUSTOM.8"}, {}, None, custom)
+
+    assert (problem.field, problem.code) == ("fields.X", "unknown_custom_field")
+    assert problem.message == f"CUSTOM.8 is none of the organisation's custom fields. {allowed}"
+
+
+def test_an_unknown_target_is_refused_with_all_that_are_allowed() -> None:
+    (problem,) = mapping_problems(NAME | {"X": "NOPE"}, {}, None, {"7": "Tier"})
+
+    for target in STANDARD_FIELDS:
+        assert target in problem.message
+    assert problem.message.endswith(" or CUSTOM.7 (Tier).")
+
+
+def test_the_custom_fields_of_a_mapping_are_those_that_its_targets_name() -> None:
+    assert custom_ids(NAME | {"A": "CUSTOM.7", "B": "CUSTOM.7", "C": "CUSTOM.12", "CUSTOM.3": "EMAIL"}) == {"7", "12"}
 
 
 def test_two_columns_may_feed_one_custom_field() -> None:
@@ -92,11 +125,12 @@ def test_every_problem_is_told_at_once() -> None:
     fields=st.dictionaries(st.text(), st.sampled_from(STANDARD_FIELDS) | st.text(max_size=12), max_size=6),
     statuses=st.dictionaries(st.text(), st.sampled_from(LEAD_STATUSES) | st.text(max_size=12), max_size=6),
     default=st.none() | st.text(max_size=12),
+    custom=st.dictionaries(st.from_regex(r"[0-9]{1,19}", fullmatch=True), st.text(max_size=200), max_size=60),
 )
 def test_no_mapping_breaks_the_check_and_no_message_breaks_a_screen(
-    fields: dict[str, str], statuses: dict[str, str], default: str | None
+    fields: dict[str, str], statuses: dict[str, str], default: str | None, custom: dict[str, str]
 ) -> None:
-    for problem in mapping_problems(fields, statuses, default):
+    for problem in mapping_problems(fields, statuses, default, custom):
         assert problem.field.isprintable()
         assert problem.message.isprintable()
         assert problem.message.endswith(".")
