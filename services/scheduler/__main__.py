@@ -28,7 +28,7 @@ def main() -> None:
     sender = JobSender(amqp)
     handler = Handler(connections, settings, metrics)
     sweep = Sweep(connections, settings, metrics, sender.depth)
-    admin = Admin(connections, handler, settings, metrics)
+    admin = Admin(connections, settings, metrics)
     relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
     reports = Lane(
         amqp,

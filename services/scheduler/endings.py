@@ -11,7 +11,7 @@ from services.scheduler import told
 from services.scheduler.core import cadence
 from services.scheduler.core.planning import Connector
 from services.scheduler.store import Store
-from shared.contracts import ConnectionTested
+from shared.contracts import ConnectionTested, SyncCancelled
 from shared.database import Db
 from shared.errors import BusUnavailable
 from shared.metrics import Metrics
@@ -20,8 +20,10 @@ from shared.outbox import put_event
 log = structlog.get_logger()
 
 
-def note_trouble(store: Store, connector: Connector, code: str) -> Connector:
+def note_trouble(store: Store, connector: Connector, code: str, *, dry_run: bool) -> Connector:
     """Set the next look further off, or pause; the connector as it is afterwards."""
+    if not cadence.counts(code, dry_run=dry_run):
+        return connector
     failures = connector.failures + 1
     step = cadence.after_trouble(
         code, failures, connector.interval_seconds, random.random(), before=connector.last_code
@@ -30,6 +32,18 @@ def note_trouble(store: Store, connector: Connector, code: str) -> Connector:
     if step.pause and connector.state == "active":
         put_event(store.db, told.paused_by_itself(after, code))
     return after
+
+
+def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -> None:
+    """End what is open for the connector and tell it; whoever still works on it is fenced off."""
+    for run in store.cancel_runs(connector.id, only_dry=only_dry):
+        cancelled = SyncCancelled(
+            organisation_id=connector.org_id,
+            in_reply_to=run["reply_to"],
+            connector_id=connector.id,
+            run_id=run["id"],
+        )
+        put_event(store.db, cancelled)
 
 
 def answer_test(store: Store, report: ConnectionTested, metrics: Metrics) -> None:

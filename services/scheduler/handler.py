@@ -1,29 +1,24 @@
 """The life of a run: opened when a connector is due or an admin asks, ended by a fetcher's answer or an importer."""
 
-import random
-from datetime import UTC, datetime, timedelta
-
 import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import told
-from services.scheduler.core import cadence
-from services.scheduler.core.planning import Connector, Reimport, plan
+from services.scheduler.core.planning import Connector
 from services.scheduler.endings import answer_test, isolated, note_trouble
-from services.scheduler.requests import request_for
+from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import (
     ConnectionTested,
     FetchProgressed,
     FetchReported,
-    SyncQueued,
     SyncStarted,
     SyncUnchanged,
 )
 from shared.database import Db, Row, reachable
 from shared.metrics import Metrics
-from shared.outbox import put_event, put_job
+from shared.outbox import put_event
 
 log = structlog.get_logger()
 
@@ -35,7 +30,7 @@ class Handler:
         self._pool = pool
         self._settings = settings
         self._metrics = metrics
-        self._full_check_every = timedelta(seconds=settings.full_check_seconds)
+        self._runs = Runs(settings)
 
     def tick(self) -> None:
         """Open a run for each due connector."""
@@ -43,38 +38,7 @@ class Handler:
             store = Store(db)
             for connector, mapping_version in store.claim_due(self._settings.batch_size, self._settings.max_queued):
                 with structlog.contextvars.bound_contextvars(connector_id=str(connector.id)), isolated(db):
-                    self.open_run(store, connector, mapping_version, "schedule")
-
-    def open_run(
-        self, store: Store, connector: Connector, mapping_version: int, trigger: str, reply_to: str | None = None
-    ) -> None:
-        """Queue what the connector needs; an open run stands for it, so there are never two."""
-        step = plan(connector, mapping_version, datetime.now(UTC), self._full_check_every)
-        if isinstance(step, Reimport):
-            run_id = store.open_run(
-                connector, "mapping", "stored", self._settings.stored_lease_seconds, reply_to=reply_to, file=step.file
-            )
-        else:
-            run_id = store.open_run(
-                connector, trigger, "queued", self._settings.queue_lease_seconds, reply_to=reply_to, file=None
-            )
-        store.schedule(connector.id, cadence.after_success(connector.interval_seconds, random.random()).delay)
-        open_id = run_id or store.open_run_of(connector.id)
-        assert open_id is not None  # noqa: S101 - the caller holds the connector's lock
-        put_event(
-            store.db,
-            SyncQueued(
-                organisation_id=connector.org_id,
-                in_reply_to=reply_to,
-                connector_id=connector.id,
-                run_id=open_id,
-                trigger="mapping" if isinstance(step, Reimport) else trigger,
-                already_running=run_id is None,
-            ),
-        )
-        if run_id is not None:
-            put_job(store.db, request_for(connector, step, run_id), run_id)
-            log.info("run.queued", run_id=str(run_id), trigger=trigger, step=type(step).__name__)
+                    self._runs.open(store, connector, mapping_version, "schedule")
 
     @reachable()
     def on_progress(self, report: FetchProgressed) -> None:
@@ -119,7 +83,8 @@ class Handler:
                 self._trouble(store, connector, run, report)
 
     def _unchanged(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
-        store.connector_unchanged(connector.id, report)
+        if not run["dry_run"]:
+            store.connector_unchanged(connector.id, report)
         put_event(
             store.db,
             SyncUnchanged(
@@ -133,7 +98,7 @@ class Handler:
 
     def _trouble(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
         code = report.code or "not_settled"
-        after = note_trouble(store, connector, code)
+        after = note_trouble(store, connector, code, dry_run=run["dry_run"])
         if report.verdict == "not_settled":
             put_event(store.db, told.held(after, run))
         else:

@@ -14,17 +14,21 @@ delete from connection_tests where asked_at < now() - interval '30 days'
 select * from connectors where org_id = %(org_id)s and id = %(connector_id)s and state <> 'deleted' for update
 
 -- name: insert_connector
-insert into connectors (id, org_id, name, host, port, username, path, sealed_password, host_keys, interval_seconds)
+insert into connectors (id, org_id, name, host, port, username, path, sealed_password, host_keys, interval_seconds,
+                        csv_options)
 values (%(id)s, %(org_id)s, %(name)s, %(host)s, %(port)s, %(username)s, %(path)s, %(sealed_password)s,
-        %(host_keys)s, %(interval_seconds)s)
+        %(host_keys)s, %(interval_seconds)s, %(csv)s)
 returning *
 
 -- name: update_connector
--- Another file is looked at with fresh eyes; whatever an admin changes is tried at once.
+-- Another file is looked at with fresh eyes; whatever an admin changes is tried at once. No mapping has the version -1,
+-- so the stored file is planned to be read again.
 update connectors
 set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, path = %(path)s,
     sealed_password = %(sealed_password)s, host_keys = %(host_keys)s, interval_seconds = %(interval_seconds)s,
+    csv_options = %(csv)s,
     file_checksum = case when %(other_file)s then null else file_checksum end,
+    file_mapping_version = case when %(read_again)s then -1 else file_mapping_version end,
     state = case when paused_code is not null then 'active' else state end,
     paused_code = null, failures = 0, last_code = null, updated_at = now()
 where id = %(id)s
@@ -58,12 +62,30 @@ order by answered_at desc limit 1
 -- name: mapping_version
 select coalesce(max(version), 0) as version from import_mappings where org_id = %(org_id)s
 
+-- name: mapping
+select version, fields, statuses, default_status, custom_fields from import_mappings
+where org_id = %(org_id)s order by version desc limit 1
+
 -- name: lock_mappings
 select pg_advisory_xact_lock(hashtextextended('mappings ' || %(org_id)s::text, 0))
 
 -- name: insert_mapping
-insert into import_mappings (org_id, version, fields, statuses, default_status, saved_by)
-values (%(org_id)s, %(version)s, %(fields)s, %(statuses)s, %(default_status)s, %(saved_by)s)
+insert into import_mappings (org_id, version, fields, statuses, default_status, custom_fields, saved_by)
+values (%(org_id)s, %(version)s, %(fields)s, %(statuses)s, %(default_status)s, %(custom_fields)s, %(saved_by)s)
+
+-- name: custom_fields
+select id, name, kind, currency, format, url_template from custom_fields
+where org_id = %(org_id)s and deleted_at is null order by length(id), id
+
+-- name: save_custom_field
+insert into custom_fields (org_id, id, name, kind, currency, format, url_template)
+values (%(organisation_id)s, %(field_id)s, %(name)s, %(kind)s, %(currency)s, %(format)s, %(url_template)s)
+on conflict (org_id, id) do update
+set name = excluded.name, kind = excluded.kind, currency = excluded.currency, format = excluded.format,
+    url_template = excluded.url_template, saved_at = now(), deleted_at = null
+
+-- name: delete_custom_field
+update custom_fields set deleted_at = now() where org_id = %(org_id)s and id = %(field_id)s and deleted_at is null
 
 -- name: make_due
 -- Files that were imported with an older mapping, and those that are just being so for the first time.
@@ -88,9 +110,9 @@ update connectors set due_at = now() + make_interval(secs => %(delay)s) where id
 
 -- name: open_run
 -- Nothing comes back when the connector has an open run already.
-insert into runs (id, org_id, connector_id, trigger, reply_to, stage, lease_until,
+insert into runs (id, org_id, connector_id, trigger, reply_to, stage, dry_run, lease_until,
                   checksum, blob, file_size, file_mtime, looked_at)
-values (%(id)s, %(org_id)s, %(connector_id)s, %(trigger)s, %(reply_to)s, %(stage)s,
+values (%(id)s, %(org_id)s, %(connector_id)s, %(trigger)s, %(reply_to)s, %(stage)s, %(dry_run)s,
         now() + make_interval(secs => %(lease)s), %(checksum)s, %(blob)s, %(size)s, %(mtime)s, %(looked_at)s)
 on conflict (connector_id) where stage <> 'done' do nothing
 returning id
@@ -100,7 +122,7 @@ select id from runs where connector_id = %(connector_id)s and stage <> 'done'
 
 -- name: cancel_runs
 update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp()
-where connector_id = %(connector_id)s and stage <> 'done'
+where connector_id = %(connector_id)s and stage <> 'done' and (dry_run or not %(only_dry)s)
 returning id, reply_to
 
 -- name: take_back_jobs
@@ -140,7 +162,8 @@ update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = clock_timestamp(),
     file_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s
 where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
-returning id, org_id, connector_id, reply_to, extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
+returning id, org_id, connector_id, reply_to, dry_run,
+          extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
 -- name: connector_unchanged
 update connectors

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import structlog
 from psycopg_pool import ConnectionPool
 
-from services.scheduler.store import SQL
+from services.scheduler.statements import SQL
 from shared.bus.events import EventPublisher
 from shared.bus.jobs import JobSender, type_by_name
 from shared.database import Db, Row, connect

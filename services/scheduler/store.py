@@ -1,33 +1,20 @@
-"""The scheduler's tables. Each method is one statement of queries.sql, inside the caller's transaction."""
+"""The tables of connectors, runs and tests. Each method is one statement of queries.sql, or two."""
 
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from services.scheduler.core.planning import Connector, FileVersion
-from shared.contracts import ConnectionTestAsked, Endpoint, FetchReported, MappingSavedAsked, StoredFile
-from shared.database import Db, Row, queries
+from services.scheduler.rows import connector_of
+from services.scheduler.statements import Statements
+from shared.contracts import ConnectionTestAsked, CsvOptions, FetchReported, StoredFile
+from shared.database import Row
 from shared.ids import new_id
 
-SQL = queries(Path(__file__).with_name("queries.sql"))
 
-
-class Store:
+class Store(Statements):
     """Reads and writes within one transaction."""
-
-    def __init__(self, db: Db) -> None:
-        self.db = db
-
-    def _all(self, name: str, /, **values: Any) -> list[Row]:
-        return self.db.execute(SQL[name], values).fetchall()
-
-    def _one(self, name: str, /, **values: Any) -> Row | None:
-        return self.db.execute(SQL[name], values).fetchone()
-
-    def _do(self, name: str, /, **values: Any) -> None:
-        self.db.execute(SQL[name], values)
 
     def first_time(self, source: str, event_id: str) -> bool:
         """Whether this event was not handled before; a rollback forgets it again."""
@@ -43,13 +30,13 @@ class Store:
         row = self._one("connector", org_id=org_id, connector_id=connector_id)
         return connector_of(row) if row else None
 
-    def insert_connector(self, **values: Any) -> Connector:
+    def insert_connector(self, *, csv: CsvOptions, **values: Any) -> Connector:
         """A new connector."""
-        return connector_of(self._required("insert_connector", **values))
+        return connector_of(self._required("insert_connector", csv=_json(csv), **values))
 
-    def update_connector(self, **values: Any) -> Connector:
-        """The form's fields anew; `other_file` forgets what was seen of the old file."""
-        return connector_of(self._required("update_connector", **values))
+    def update_connector(self, *, csv: CsvOptions, **values: Any) -> Connector:
+        """The form's fields anew; `other_file` forgets the old file, `read_again` only how it was read."""
+        return connector_of(self._required("update_connector", csv=_json(csv), **values))
 
     def delete_connector(self, connector_id: UUID) -> None:
         """Forget the password at once."""
@@ -69,27 +56,6 @@ class Store:
         row = self._one("tested_host_key", org_id=org_id, host=host, port=port)
         return row["host_key"] if row else None
 
-    def mapping_version(self, org_id: UUID) -> int:
-        """The organisation's current mapping; 0 when it has none."""
-        version: int = self._required("mapping_version", org_id=org_id)["version"]
-        return version
-
-    def insert_mapping(self, asked: MappingSavedAsked) -> int:
-        """Keep the mapping under the next version, and make files due that were read with an older one."""
-        self._do("lock_mappings", org_id=asked.organisation_id)
-        version = self.mapping_version(asked.organisation_id) + 1
-        self._do(
-            "insert_mapping",
-            org_id=asked.organisation_id,
-            version=version,
-            fields=Jsonb(asked.fields),
-            statuses=Jsonb(asked.statuses),
-            default_status=asked.default_status,
-            saved_by=asked.user_id,
-        )
-        self._do("make_due", org_id=asked.organisation_id)
-        return version
-
     def claim_due(self, batch_size: int, max_queued: int) -> list[tuple[Connector, int]]:
         """Due connectors, locked, each with its organisation's mapping version."""
         rows = self._all("claim_due", batch_size=batch_size, max_queued=max_queued)
@@ -108,6 +74,7 @@ class Store:
         *,
         reply_to: str | None,
         file: FileVersion | None,
+        dry_run: bool = False,
     ) -> UUID | None:
         """A new run; None when one is open already."""
         row = self._one(
@@ -119,6 +86,7 @@ class Store:
             reply_to=reply_to,
             stage=stage,
             lease=lease,
+            dry_run=dry_run,
             checksum=file and file.checksum,
             blob=file and file.blob,
             size=file and file.size,
@@ -132,9 +100,9 @@ class Store:
         row = self._one("open_run_of", connector_id=connector_id)
         return row["id"] if row else None
 
-    def cancel_runs(self, connector_id: UUID) -> list[Row]:
+    def cancel_runs(self, connector_id: UUID, *, only_dry: bool) -> list[Row]:
         """End open runs and take back what is owed for them; whoever still works on one is fenced off."""
-        runs = self._all("cancel_runs", connector_id=connector_id)
+        runs = self._all("cancel_runs", connector_id=connector_id, only_dry=only_dry)
         self._do("take_back_jobs", run_ids=[run["id"] for run in runs])
         return runs
 
@@ -194,9 +162,9 @@ class Store:
         self._do("resend_import", run_id=run_id, lease=lease)
 
     def give_up(self, run_id: UUID) -> None:
-        """End a run that was interrupted too often; its file version, if known, is remembered as refused."""
+        """End a run that was interrupted too often; its file version is remembered as refused, but for a dry run."""
         row = self._required("give_up", run_id=run_id)
-        if row["checksum"] is not None:
+        if row["checksum"] is not None and not row["dry_run"]:
             self._do("remember_given_up_file", **row)
 
     def insert_test(self, test_id: UUID, asked: ConnectionTestAsked, reply_to: str) -> None:
@@ -223,46 +191,6 @@ class Store:
         """The figures of the metrics that come from the tables."""
         return self._required("gauges")
 
-    def _required(self, name: str, /, **values: Any) -> Row:
-        row = self._one(name, **values)
-        assert row is not None, f"{name} always returns a row"  # noqa: S101
-        return row
 
-
-def connector_of(row: Row) -> Connector:
-    """A connector from its row."""
-    endpoint = Endpoint(
-        host=row["host"],
-        port=row["port"],
-        username=row["username"],
-        path=row["path"],
-        sealed_password=row["sealed_password"] or "",
-        host_keys=tuple(row["host_keys"]),
-    )
-    return Connector(
-        id=row["id"],
-        org_id=row["org_id"],
-        name=row["name"],
-        endpoint=endpoint,
-        state=row["state"],
-        interval_seconds=row["interval_seconds"],
-        failures=row["failures"],
-        last_code=row["last_code"],
-        paused_code=row["paused_code"],
-        due_at=row["due_at"],
-        file=_file_of(row),
-    )
-
-
-def _file_of(row: Row) -> FileVersion | None:
-    if row["file_checksum"] is None:
-        return None
-    return FileVersion(
-        checksum=row["file_checksum"],
-        blob=row["file_blob"],
-        size=row["file_size"],
-        mtime=row["file_mtime"],
-        looked_at=row["file_looked_at"],
-        compared_at=row["file_compared_at"],
-        mapping_version=row["file_mapping_version"],
-    )
+def _json(options: CsvOptions) -> Jsonb:
+    return Jsonb(options.model_dump(exclude_none=True))

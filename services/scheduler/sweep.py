@@ -7,7 +7,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import told
-from services.scheduler.core.planning import Connector, look
+from services.scheduler.core.planning import AFRESH, Connector, look
 from services.scheduler.endings import answer_test, isolated, note_trouble
 from services.scheduler.requests import import_of, request_for
 from services.scheduler.settings import Settings
@@ -69,7 +69,7 @@ class Sweep:
             store.wait_on(run["id"], lease)
             return
         store.resend_fetch(run["id"], lease)
-        step = look(connector, datetime.now(UTC), self._full_check_every)
+        step = AFRESH if run["dry_run"] else look(connector, datetime.now(UTC), self._full_check_every)
         put_job(store.db, request_for(connector, step, run["id"]), run["id"])
         self._resent(run, "fetching")
 
@@ -79,7 +79,7 @@ class Sweep:
 
     def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
         store.give_up(run["id"])
-        after = note_trouble(store, connector, "gave_up")
+        after = note_trouble(store, connector, "gave_up", dry_run=run["dry_run"])
         put_event(store.db, told.failed(after, run, "gave_up"))
         self._metrics.runs.labels("failed", "gave_up").inc()
         log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])

@@ -35,6 +35,7 @@ def view(connector: Connector) -> ConnectorView:
         state=connector.state,
         host_keys=connector.endpoint.host_keys,
         next_check_at=connector.due_at if connector.state == "active" else None,
+        csv=connector.csv,
     )
 
 

@@ -9,6 +9,7 @@ _JITTER = 0.1
 _SOON = 30.0
 _SOON_LIMIT = 900.0
 _CREDENTIAL_CODES = frozenset({"login_refused", "secret_unreadable"})
+_PROTECTING_CODES = frozenset({"login_refused", "host_key_changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,14 @@ class Next:
 
     delay: float
     pause: bool = False
+
+
+def counts(code: str, *, dry_run: bool) -> bool:
+    """Whether a run that ended with `code` changes when the connector is looked at.
+
+    A dry run only does where going on would harm the customer's server or send it a password that it must not see.
+    """
+    return not dry_run or code in _PROTECTING_CODES
 
 
 def after_success(interval: float, dice: float) -> Next:

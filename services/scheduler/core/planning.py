@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from shared.contracts import Endpoint, Known
+from shared.contracts import CsvOptions, Endpoint, Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class FileVersion:
     mtime: int | None
     looked_at: datetime
     compared_at: datetime  # when its bytes, not only size and mtime, were last compared
-    mapping_version: int  # 0: there was no mapping
+    mapping_version: int  # 0: there was no mapping; -1: it is to be read in another way
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,7 @@ class Connector:
     paused_code: str | None
     due_at: datetime
     file: FileVersion | None
+    csv: CsvOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,9 @@ class Reimport:
     file: FileVersion
 
 
+AFRESH = Fetch(known=None, full_check=True)
+
+
 def plan(connector: Connector, mapping_version: int, now: datetime, full_check_every: timedelta) -> Fetch | Reimport:
     """Decide for a due connector; `mapping_version` is the organisation's current one, 0 for none."""
     if connector.file is not None and connector.file.mapping_version != mapping_version:
@@ -63,6 +67,6 @@ def look(connector: Connector, now: datetime, full_check_every: timedelta) -> Fe
     """A look at the server, with what is known of the file."""
     file = connector.file
     if file is None:
-        return Fetch(known=None, full_check=True)
+        return AFRESH
     known = Known(checksum=file.checksum, size=file.size, mtime=file.mtime, looked_at=file.looked_at)
     return Fetch(known, full_check=now - file.compared_at >= full_check_every)

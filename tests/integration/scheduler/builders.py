@@ -99,7 +99,7 @@ class Desk(Database):
         self.waiting: dict[str, int] = {}
         self.handler = Handler(connections, self.settings, metrics)
         self.sweep = Sweep(connections, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
-        self.admin = Admin(connections, self.handler, self.settings, metrics)
+        self.admin = Admin(connections, self.settings, metrics)
 
     def event(self, event_type: str, *, id: str | None = None, **data: Any) -> CloudEvent:
         """An event of an admin of the organisation, unless `data` says otherwise."""
@@ -146,6 +146,11 @@ class Desk(Database):
     def insert_many(self, count: int, **columns: Any) -> list[UUID]:
         """So many of them."""
         return [self.insert_connector(**columns) for _ in range(count)]
+
+    def save_mapping(self, **fields: str) -> None:
+        """A mapping of the company name and these columns, whose answer was heard."""
+        self.ask("import_mapping.saved", fields={"Company": "LEAD_NAME"} | fields)
+        self.taken()
 
     def give_file(self, connector_id: UUID, *, mapping_version: int = 0) -> None:
         """A file version that was imported with this mapping."""

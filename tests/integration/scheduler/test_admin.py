@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from services.scheduler.core.planning import Connector
-from services.scheduler.store import connector_of
+from services.scheduler.rows import connector_of
 from shared.contracts import (
     UI_EVENTS,
     AboutConnector,
@@ -56,6 +56,8 @@ VALID: dict[str, dict[str, Any]] = {
     "sftp_connector.resume": {},
     "sftp_connector.accept_host_key": {"host_key": OTHER_KEY},
     "import_mapping.saved": {"fields": {"Company": "LEAD_NAME"}, "statuses": {"won": "WON"}},
+    "custom_field.saved": {"field_id": "7", "name": "Tier", "kind": "TEXT"},
+    "custom_field.deleted": {"field_id": "7"},
 }
 ABOUT_CONNECTORS = [
     *(name for name, asked in UI_EVENTS.items() if issubclass(asked, AboutConnector)),
@@ -546,7 +548,7 @@ class TestMapping:
     def test_every_problem_of_a_mapping_is_named_and_no_version_is_made(self, desk: Desk) -> None:
         desk.ask(
             "import_mapping.saved",
-            fields={"A": "CRM_ID", "B": "CRM_ID", "C": "NO_SUCH_FIELD"},
+            fields={"A": "CRM_ID", "B": "CRM_ID", "C": "NO_SUCH_FIELD", "D": "CUSTOM.7"},
             statuses={"won": "VERY_WON"},
             default_status="MAYBE",
         )
@@ -555,6 +557,7 @@ class TestMapping:
             ("fields", "company_name_not_mapped"),
             ("fields.B", "duplicate_target"),
             ("fields.C", "unknown_target"),
+            ("fields.D", "unknown_custom_field"),
             ("statuses.won", "unknown_lead_status"),
             ("default_status", "unknown_lead_status"),
         }

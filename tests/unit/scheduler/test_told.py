@@ -13,6 +13,7 @@ from services.scheduler.core.planning import Connector
 from shared.contracts import (
     Asked,
     ConnectionTested,
+    CsvOptions,
     Endpoint,
     FetchReported,
     FieldProblem,
@@ -42,6 +43,7 @@ CONNECTOR = Connector(
     paused_code=None,
     due_at=DUE,
     file=None,
+    csv=CsvOptions(delimiter=";"),
 )
 PAUSED = dataclasses.replace(CONNECTOR, state="paused")
 RUN_ROW: dict[str, Any] = {"id": RUN, "reply_to": "event-1"}
@@ -62,6 +64,7 @@ def test_a_connector_is_shown_without_its_password() -> None:
         "state": "active",
         "host_keys": [KEY],
         "next_check_at": "2025-03-01T08:15:00Z",
+        "csv": {"encoding": None, "delimiter": ";", "quote": None},
     }
     assert "canary" not in json.dumps(shown)
 

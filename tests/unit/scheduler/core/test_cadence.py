@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scheduler.core.cadence import DAY, after_success, after_trouble
+from services.scheduler.core.cadence import DAY, after_success, after_trouble, counts
 from shared.errors import CODES, TryAgain
 
 CODE = st.sampled_from(sorted(CODES))
@@ -82,3 +82,9 @@ def test_nothing_else_ever_pauses(code: str, failures: int, before: str | None) 
 def test_a_code_that_nobody_listed_is_not_guessed_at() -> None:
     with pytest.raises(KeyError):
         after_trouble("no_such_code", 1, 900, MIDDLE)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_dry_run_counts_only_where_the_server_must_be_protected(code: str) -> None:
+    assert counts(code, dry_run=False)
+    assert counts(code, dry_run=True) is (code in {"login_refused", "host_key_changed"})

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.scheduler.core.planning import Connector, Fetch, FileVersion, Reimport, look, plan
-from shared.contracts import Endpoint, Known
+from shared.contracts import CsvOptions, Endpoint, Known
 
 NOW = datetime(2025, 3, 1, 8, 0, tzinfo=UTC)
 DAILY = timedelta(days=1)
@@ -32,6 +32,7 @@ CONNECTOR = Connector(
     paused_code=None,
     due_at=NOW,
     file=FILE,
+    csv=CsvOptions(),
 )
 NEVER_FETCHED = dataclasses.replace(CONNECTOR, file=None)
 
@@ -48,6 +49,12 @@ def test_a_known_file_is_looked_at_with_what_is_known_of_it() -> None:
     known = Known(checksum=FILE.checksum, size=1234, mtime=1_740_000_000, looked_at=FILE.looked_at)
 
     assert plan(CONNECTOR, 4, NOW, DAILY) == Fetch(known, full_check=False)
+
+
+def test_a_file_that_is_to_be_read_in_another_way_is_imported_again_also_without_a_mapping() -> None:
+    file = dataclasses.replace(FILE, mapping_version=-1)
+
+    assert plan(dataclasses.replace(CONNECTOR, file=file), 0, NOW, DAILY) == Reimport(file)
 
 
 @pytest.mark.parametrize("version", [0, 3, 5])
