@@ -10,6 +10,7 @@ from services.fetcher.core import changes
 from services.fetcher.core.changes import Look
 from services.fetcher.download import Download
 from services.fetcher.heartbeat import Heartbeat, Sender, send_hint
+from services.fetcher.preview import Previews
 from services.fetcher.settings import Settings
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.session import Limits, Session, open_session
@@ -43,6 +44,7 @@ class Handler:
         self._sender = sender
         self.heartbeat = Heartbeat(sender)
         self._metrics = metrics
+        self._previews = Previews(blobs, sender, limit=settings.preview_bytes, seconds=settings.read_seconds)
         self._limits = Limits(
             connect_seconds=settings.connect_seconds,
             login_seconds=settings.login_seconds,
@@ -168,44 +170,47 @@ class Handler:
         log.info("look.ended", verdict=verdict, code=code)
 
     def on_test(self, request: ConnectionTestRequested) -> None:
-        """Try each step up to reading a first byte, and tell how far it went."""
+        """Try each step up to reading a first byte, tell how far it went, and bring the beginning of a good file."""
         begun = time.monotonic()
-        with self._metrics.test_seconds.time():
-            report = self._test(request)
-        took = int((time.monotonic() - begun) * 1000)
-        self._sender.send(report.model_copy(update={"took_ms": took}))
-        self._metrics.tests.labels("ok" if report.ok else report.steps[-1].code).inc()
-        log.info("test.ended", ok=report.ok, step=report.steps[-1].name, code=report.steps[-1].code, took_ms=took)
-
-    def _test(self, request: ConnectionTestRequested) -> ConnectionTested:
         endpoint = request.endpoint
         place = Place(request.org_id, request.subject_id, endpoint.host, endpoint.port, endpoint.username)
         try:
             password = self._password(endpoint.sealed_password, place)
-        except LookFailed as failure:
-            # Nothing was tried, so nothing passed.
-            return _failed(request, failure, ())
-        try:
             with open_session(endpoint, password, self._limits) as session:
                 look = session.look(endpoint.path)
                 session.check_readable(endpoint.path)
+                self._answer_test(_passed(request, look, session.host_key), begun)
+                self._previews.bring(request, session, look)
         except LookFailed as failure:
-            return _failed(request, failure, _STEPS[: _STEPS.index(failure.step)])
-        return ConnectionTested(
-            test_id=request.test_id,
-            ok=True,
-            steps=tuple(_passed(_STEPS)),
-            host_key=session.host_key,
-            size=look.size,
-            mtime=look.mtime,
-        )
+            self._answer_test(_failed(request, failure), begun)
+
+    def _answer_test(self, report: ConnectionTested, begun: float) -> None:
+        seconds = time.monotonic() - begun
+        self._sender.send(report.model_copy(update={"took_ms": int(seconds * 1000)}))
+        code = report.steps[-1].code
+        self._metrics.test_seconds.observe(seconds)
+        self._metrics.tests.labels("ok" if report.ok else code).inc()
+        log.info("test.ended", ok=report.ok, step=report.steps[-1].name, code=code, took_ms=int(seconds * 1000))
 
 
-def _failed(request: ConnectionTestRequested, failure: LookFailed, passed: Iterable[str]) -> ConnectionTested:
+def _passed(request: ConnectionTestRequested, look: Look, host_key: str) -> ConnectionTested:
+    return ConnectionTested(
+        test_id=request.test_id,
+        ok=True,
+        steps=_good(_STEPS),
+        host_key=host_key,
+        size=look.size,
+        mtime=look.mtime,
+    )
+
+
+def _failed(request: ConnectionTestRequested, failure: LookFailed) -> ConnectionTested:
+    # Without a password nothing is tried, so nothing passed.
+    passed = () if failure.code == "secret_unreadable" else _STEPS[: _STEPS.index(failure.step)]
     failed = Step.model_validate({"name": failure.step, "ok": False, "code": failure.code, "message": failure.detail})
-    steps = (*_passed(passed), failed)
+    steps = (*_good(passed), failed)
     return ConnectionTested(test_id=request.test_id, ok=False, steps=steps, host_key=failure.host_key)
 
 
-def _passed(names: Iterable[str]) -> list[Step]:
-    return [Step.model_validate({"name": name, "ok": True}) for name in names]
+def _good(names: Iterable[str]) -> tuple[Step, ...]:
+    return tuple(Step.model_validate({"name": name, "ok": True}) for name in names)

@@ -25,6 +25,7 @@ class Settings(ServiceSettings, BlobSettings):
     progress_seconds: float = Field(default=10, gt=0, description="how often a download reports that it is alive")
     min_bytes_per_minute: int = Field(default=65_536, ge=0, description="a slower download is broken off")
     max_file_bytes: int = Field(default=5_368_709_120, ge=1, description="larger files are refused")
+    preview_bytes: int = Field(default=262_144, ge=1, description="how much of a tested file is brought for a preview")
 
     @field_validator("seal_private_keys")
     @classmethod

@@ -51,3 +51,30 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused_by_name(emp
     # And the lock is free: the next one fails in the same way instead of waiting
     with pytest.raises(MigrationChanged):
         migrate(empty_url)
+
+
+def test_what_the_first_migration_held_outlives_the_others(empty_url: str) -> None:
+    # Given a database of the first migration, in use
+    with connect(empty_url, name="test") as db:
+        db.execute((FOLDER / NAMES[0]).read_text())
+        db.execute(
+            "insert into connectors (id, org_id, host, port, username, path, sealed_password, interval_seconds)"
+            " values (gen_random_uuid(), gen_random_uuid(), 'sftp.acme.com', 22, 'crm', '/leads.csv', 'sealed', 900)"
+        )
+        db.execute(
+            "insert into import_mappings (org_id, version, fields, statuses, saved_by)"
+            " select org_id, 1, '{}', '{}', org_id from connectors"
+        )
+        db.execute(
+            "insert into runs (id, org_id, connector_id, trigger, stage, lease_until)"
+            " select gen_random_uuid(), org_id, id, 'first', 'queued', now() from connectors"
+        )
+        # When the later ones are applied
+        for name in NAMES[1:]:
+            db.execute((FOLDER / name).read_text())
+        # Then what was there is there, and means what it meant
+        found = db.execute(
+            "select c.csv_options, r.dry_run, m.custom_fields from connectors c"
+            " join runs r on r.connector_id = c.id join import_mappings m on m.org_id = c.org_id"
+        )
+        assert found.fetchall() == [{"csv_options": {}, "dry_run": False, "custom_fields": {}}]

@@ -5,6 +5,7 @@ round trip. This uses three of its private calls (`_async_request`, `_read_respo
 why paramiko is pinned to one minor version.
 """
 
+import sys
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -16,15 +17,21 @@ _REQUEST_BYTES = 32 * 1024  # what every server must answer (draft-ietf-secsh-fi
 _IN_FLIGHT = 32
 
 
-def read_pipelined(sftp: Any, file: paramiko.SFTPFile) -> Iterator[bytes]:
-    """The file's bytes from the start to the end that the server reports; OSError on any other answer."""
+def read_pipelined(sftp: Any, file: paramiko.SFTPFile, limit: int | None = None) -> Iterator[bytes]:
+    """The file's bytes from the start to the end that the server reports, or the first `limit` of them.
+
+    OSError on any other answer.
+    """
     answers = _Answers()
     wanted: deque[tuple[int, int, int]] = deque()  # request number, offset, length
-    offset = 0
+    offset, end = 0, sys.maxsize if limit is None else limit
     while True:
-        while len(wanted) < _IN_FLIGHT:
-            wanted.append(_ask(sftp, file, answers, offset, _REQUEST_BYTES))
-            offset += _REQUEST_BYTES
+        while len(wanted) < _IN_FLIGHT and offset < end:
+            length = min(_REQUEST_BYTES, end - offset)
+            wanted.append(_ask(sftp, file, answers, offset, length))
+            offset += length
+        if not wanted:
+            break
         number, at, length = wanted.popleft()
         while number not in answers.by_number:
             sftp._read_response()

@@ -56,10 +56,10 @@ class Session:
         with _translated("file"), self._sftp.open(path, "rb") as file:
             file.read(1)
 
-    def read(self, path: str) -> Iterator[bytes]:
-        """The file's bytes, in order and in bounded memory; LookFailed as soon as something breaks."""
+    def read(self, path: str, limit: int | None = None) -> Iterator[bytes]:
+        """The file's bytes, or the first `limit`, in order and bounded memory; LookFailed when something breaks."""
         with _translated("file"), self._sftp.open(path, "rb") as file:
-            yield from read_pipelined(self._sftp, file)
+            yield from read_pipelined(self._sftp, file, limit)
 
 
 @contextlib.contextmanager

@@ -36,12 +36,13 @@ from shared.contracts import (
     ImportRequested,
     Job,
     Known,
+    PreviewRequested,
 )
 from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 from shared.sealing import Opener, Place, seal
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.ssh_server import LOOPBACK, OTHER_KEY, PINNED, SshServer, served
+from tests.integration.fetcher.ssh_server import LOOPBACK, OTHER_KEY, PINNED, Script, SshServer, served
 
 MIB = 1024 * 1024
 PATH = "/exports/leads.csv"
@@ -157,17 +158,29 @@ class Fetcher:
         assert self.sender.jobs[-1] is answers[0]
         return answers[0]
 
-    def test(self, **changes: Any) -> ConnectionTested:
-        """Handle a connection test and return the one answer to it."""
+    def test(self, *, settings: dict[str, Any] | None = None, **changes: Any) -> ConnectionTested:
+        """Handle a connection test and return the one answer to it, which comes before everything else."""
         endpoint = self.endpoint(**changes)
         request = ConnectionTestRequested(
             test_id=uuid4(), org_id=self.org_id, subject_id=self.connector_id, endpoint=endpoint
         )
-        self.handler().on_test(request)
-        (answer,) = self.sender.jobs
+        self.handler(**settings or {}).on_test(request)
+        answer, *preview = self.sender.jobs
         assert isinstance(answer, ConnectionTested)
+        assert not preview or answer.ok
         assert answer.test_id == request.test_id
         return answer
+
+    def preview(self) -> PreviewRequested:
+        """What followed the answer to a good test, once its blob is known to be what it says."""
+        _answer, preview = self.sender.jobs
+        assert isinstance(preview, PreviewRequested)
+        assert self.blobs() == [preview.blob]
+        assert len(self.content(preview)) == preview.size
+        return preview
+
+    def content(self, preview: PreviewRequested) -> bytes:
+        return b"".join(Blobs(f"file://{self.folder}").read(preview.blob, preview.checksum))
 
     def blobs(self) -> list[str]:
         """Every file that the blob store holds, half written ones included."""
@@ -570,7 +583,120 @@ def test_a_connection_test_passes_each_step(fetcher: Fetcher, sshd: Sshd) -> Non
     assert (tested.size, tested.mtime) == (len(CONTENT), OLD)
     assert 0 < tested.took_ms < 2000
     assert fetcher.fetched() == 0
-    assert not fetcher.folder.exists() or fetcher.blobs() == []
+
+
+def test_the_beginning_of_a_tested_file_is_brought_after_the_answer(fetcher: Fetcher, sshd: Sshd) -> None:
+    # Given
+    content = random.Random(2).randbytes(3 * MIB)
+    sshd.put(PATH, content, mtime=OLD)
+
+    # When
+    tested = fetcher.test()
+
+    # Then
+    preview = fetcher.preview()
+    assert (preview.test_id, preview.org_id) == (tested.test_id, fetcher.org_id)
+    assert preview.blob == f"preview/{fetcher.org_id}/{tested.test_id}"
+    assert (preview.size, preview.whole_file) == (256 * 1024, False)
+    assert fetcher.content(preview) == content[: preview.size]
+
+
+@pytest.mark.parametrize(
+    ("content", "seen", "whole"),
+    [(b"", 0, True), (b"x" * 999, 999, True), (b"x" * 1000, 1000, True), (b"x" * 1001, 1000, False)],
+)
+def test_a_preview_says_whether_it_is_the_whole_file(
+    fetcher: Fetcher, sshd: Sshd, content: bytes, seen: int, *, whole: bool
+) -> None:
+    sshd.put(PATH, content, mtime=OLD)
+
+    assert fetcher.test(settings={"preview_bytes": 1000}).ok
+
+    preview = fetcher.preview()
+    assert (preview.size, preview.whole_file) == (seen, whole)
+
+
+def test_a_file_without_a_known_size_may_go_on_after_a_full_preview(fetcher: Fetcher) -> None:
+    with SshServer(PASSWORD, served(b"x" * 1000), size=None) as server:
+        fetcher.port = server.port
+        assert fetcher.test(settings={"preview_bytes": 1000}).ok
+
+    assert not fetcher.preview().whole_file
+
+
+def test_a_test_is_answered_before_its_preview_is_read(fetcher: Fetcher, sshd: Sshd) -> None:
+    # Given
+    sshd.put(PATH, CONTENT, mtime=OLD)
+    answered: list[bool] = []
+    fetcher.on_chunk = lambda: answered.append(bool(fetcher.sender.jobs))
+
+    # When
+    fetcher.test()
+
+    # Then
+    assert answered == [True]
+
+
+def broken_after(at: int) -> Script:
+    """A server that shows the first bytes and then cannot read on."""
+    return lambda offset, length: bytes(length) if offset < at else 4
+
+
+@pytest.mark.parametrize("script", [broken_after(64 * 1024), lambda at, _length: b"x" if at == 0 else None])
+def test_a_preview_that_breaks_off_leaves_nothing_and_the_test_is_good(fetcher: Fetcher, script: Script) -> None:
+    with SshServer(PASSWORD, script, size=MIB) as server:
+        fetcher.port = server.port
+        tested = fetcher.test(settings={"read_seconds": 0.5})
+
+    assert tested.ok
+    assert len(fetcher.sender.jobs) == 1
+    assert fetcher.blobs() == []
+
+
+def test_a_server_that_drips_bytes_holds_a_preview_up_only_for_the_time_of_one_answer(fetcher: Fetcher) -> None:
+    # Given a server that sends one byte after the other
+    def drip(_at: int, _length: int) -> bytes:
+        time.sleep(0.05)
+        return b"x"
+
+    with SshServer(PASSWORD, drip, size=MIB) as server:
+        fetcher.port = server.port
+        begun = time.monotonic()
+
+        # When
+        tested = fetcher.test(settings={"read_seconds": 0.5})
+
+    # Then
+    assert tested.ok
+    assert time.monotonic() - begun < 5
+    assert (len(fetcher.sender.jobs), fetcher.blobs()) == (1, [])
+
+
+def test_a_preview_that_cannot_be_sent_leaves_nothing_and_does_not_repeat_the_test(
+    fetcher: Fetcher, sshd: Sshd
+) -> None:
+    sshd.put(PATH, CONTENT, mtime=OLD)
+
+    def refuse(job: Job) -> None:
+        if isinstance(job, PreviewRequested):
+            raise BusUnavailable("down")
+
+    fetcher.sender.on_job = refuse
+
+    assert fetcher.test().ok
+    assert fetcher.blobs() == []
+
+
+def test_a_blob_store_that_is_away_does_not_spoil_a_test(fetcher: Fetcher, sshd: Sshd) -> None:
+    sshd.put(PATH, CONTENT, mtime=OLD)
+
+    def away() -> None:
+        raise OSError("no space left")
+
+    fetcher.on_chunk = away
+
+    assert fetcher.test().ok
+    assert len(fetcher.sender.jobs) == 1
 
 
 @pytest.mark.parametrize(

@@ -23,13 +23,13 @@ MIB = 1024 * KIB
 CONTENT = random.Random(7).randbytes(300 * KIB + 5)
 
 
-def read(script: Script, *, seconds: float = 5.0) -> bytes:
-    """Read the whole file from a server that answers by the script."""
+def read(script: Script, *, seconds: float = 5.0, limit: int | None = None) -> bytes:
+    """Read the whole file, or its beginning, from a server that answers by the script."""
     with (
         SshServer(PASSWORD, script) as server,
         open_session(endpoint(server.port), PASSWORD, limits(read=seconds)) as session,
     ):
-        return b"".join(session.read("/leads.csv"))
+        return b"".join(session.read("/leads.csv", limit))
 
 
 def at_most(most: Callable[[], int]) -> Script:
@@ -55,6 +55,29 @@ def test_answers_of_any_length_are_completed_in_order() -> None:
 def test_a_file_that_ends_anywhere_is_read_to_its_end(size: int) -> None:
     content = random.Random(size).randbytes(size)
     assert read(served(content)) == content
+
+
+@pytest.mark.parametrize("limit", [1, 1000, 32 * KIB, 32 * KIB + 1, len(CONTENT) - 1, len(CONTENT), len(CONTENT) + 1])
+def test_no_more_than_the_beginning_is_asked_for(limit: int) -> None:
+    asked: list[int] = []
+
+    def answer(at: int, length: int) -> Answer:
+        asked.append(at + length)
+        return CONTENT[at : at + min(length, 10_000)] or SFTP_EOF
+
+    assert read(answer, limit=limit) == CONTENT[:limit]
+    assert max(asked) == limit
+
+
+def test_a_session_goes_on_after_a_file_was_read_in_part() -> None:
+    with (
+        SshServer(PASSWORD, served(CONTENT)) as server,
+        open_session(endpoint(server.port), PASSWORD, limits()) as session,
+    ):
+        begun = session.read("/leads.csv")
+        next(begun)
+        begun.close()  # type: ignore[attr-defined]
+        assert b"".join(session.read("/leads.csv", 5)) == CONTENT[:5]
 
 
 def test_an_early_end_gives_what_came_before_it() -> None:
