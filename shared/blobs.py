@@ -20,6 +20,11 @@ def blob_key(org_id: UUID, checksum: str) -> str:
     return f"org/{org_id}/{checksum}"
 
 
+def rejects_key(org_id: UUID, run_id: UUID, attempt: int) -> str:
+    """Where the rows that an attempt at a run rejected are kept, as CSV."""
+    return f"rejects/{org_id}/{run_id}.{attempt}.csv"
+
+
 class Blobs:
     """Write aside, rename when whole, verify on read."""
 

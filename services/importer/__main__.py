@@ -4,10 +4,11 @@ from prometheus_client import CollectorRegistry
 
 from services.importer.handler import Handler
 from services.importer.lease import Leases
+from services.importer.preview import Previews
 from services.importer.settings import Settings
 from shared.blobs import Blobs
 from shared.bus.jobs import Lane, quiet_libraries
-from shared.contracts import ImportRequested
+from shared.contracts import ImportRequested, PreviewRequested
 from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
@@ -22,16 +23,18 @@ def main() -> None:
     quiet_libraries()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)
-    size = 2 * settings.import_threads + 2
+    size = 2 * settings.import_threads + settings.preview_threads + 2
     with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
         leases = Leases(connections, settings.lease_seconds)
         handler = Handler(settings, connections, blobs, leases, metrics)
+        previews = Previews(settings, connections, blobs)
         amqp = settings.amqp_url.get_secret_value()
         serve(
             settings,
             metrics,
             parts=[
                 Lane(amqp, {ImportRequested: handler.on_import}, threads=settings.import_threads),
+                Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads),
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
             ],
             ready={"database": lambda: answers(connections), "blobs": blobs.ready},

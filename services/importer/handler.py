@@ -7,19 +7,24 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer import told
-from services.importer.core import dialect, identity, merge
+from services.importer.core import identity, merge
 from services.importer.core.binding import Binding
 from services.importer.core.identity import Resolved
-from services.importer.core.mapping import bind
-from services.importer.core.record import Blank, LeadRow, Record, Refusal, Reject
-from services.importer.core.rows import Table, read_table
+from services.importer.core.mapping import Mapping, bind
+from services.importer.core.proof import Proofs
+from services.importer.core.record import LeadRow, Record, Refusal, Reject, Skipped, Warning_
+from services.importer.core.table import Outcome as TableOutcome
+from services.importer.core.table import Table
 from services.importer.lease import Leases
 from services.importer.outcome import Ending, Outcome
+from services.importer.proposal import propose
+from services.importer.reading import open_file
+from services.importer.reject_file import RejectFile
 from services.importer.settings import Settings
 from services.importer.store import Claim, Store
-from services.importer.text import FileRefused, lines
-from shared.blobs import Blobs, blob_key
-from shared.contracts import ImportRequested
+from services.importer.text import FileRefused
+from shared.blobs import Blobs, blob_key, rejects_key
+from shared.contracts import ImportRequested, Reading
 from shared.database import Db, reachable
 from shared.errors import BlobCorrupt, BlobMissing, Fenced
 from shared.ids import new_id
@@ -28,7 +33,7 @@ from shared.outbox import put_event
 
 log = structlog.get_logger()
 
-_SAMPLE_CHARS = 64 * 1024
+_TWINS = "This row also names another lead: {}. They were left apart; merge them in Leadbay if they are one company."
 
 
 class Handler:
@@ -38,6 +43,7 @@ class Handler:
         self, settings: Settings, pool: ConnectionPool[Db], blobs: Blobs, leases: Leases, metrics: Metrics
     ) -> None:
         self._settings = settings
+        self._limits = settings.limits()
         self._pool = pool
         self._blobs = blobs
         self._leases = leases
@@ -81,42 +87,68 @@ class Handler:
             store = Store(db)
             mapping = store.mapping(claim.org_id)
             version = mapping.version if mapping else 0
-            if (claim.checksum, version) == (claim.file_checksum, claim.file_mapping_version):
+            imported_before = (claim.checksum, version) == (claim.file_checksum, claim.file_mapping_version)
+            if imported_before and not claim.dry_run:
                 ending = Ending("unchanged", version, code=claim.file_code, detail="this version was imported before")
                 self._finish(store, claim, ending)
-                return
-            table = self._open(claim)
-            binding = bind(mapping, table.header)
-            if isinstance(binding, Refusal):
-                raise FileRefused(binding)
-            outcome = self._merge(store, claim, table, binding)
-            store.keep_rejects(claim, outcome.rejects)
-            self._finish(store, claim, Ending("succeeded", version, outcome=outcome))
+            elif mapping is None:
+                self._finish(store, claim, self._propose(claim))
+            else:
+                self._import_mapped(store, claim, mapping)
 
-    def _open(self, claim: Claim) -> Table:
-        """The file's records; the blob's checksum is verified when its last line is read."""
-        text = lines(self._read(claim))
-        sample, size = [], 0
-        for line in text:
-            sample.append(line)
-            size += len(line)
-            if size >= _SAMPLE_CHARS:
-                break
-        table = read_table(itertools.chain(sample, text), dialect.detect("".join(sample)))
-        if isinstance(table, Refusal):
-            raise FileRefused(table)
-        return table
+    def _propose(self, claim: Claim) -> Ending:
+        """Without a mapping the run stops here; the stored file is imported by itself when one is saved."""
+        reading, table = self._open(claim, None)
+        proposal = propose(table.header, table.records)
+        return Ending("held", 0, code="mapping_needed", reading=reading, proposal=proposal)
 
-    def _merge(self, store: Store, claim: Claim, table: Table, binding: Binding) -> Outcome:
+    def _import_mapped(self, store: Store, claim: Claim, mapping: Mapping) -> None:
+        reading, table = self._open(claim, mapping)
+        binding = bind(mapping, table.header)
+        if isinstance(binding, Refusal):
+            raise FileRefused(binding)
+        binding = self._proven(claim, mapping, binding)
+        with RejectFile(table.header.names, self._settings.kept_rejects) as reject_file:
+            outcome = self._merge(store, claim, table, binding, reject_file)
+            reject_blob = self._keep_reject_file(claim, reject_file)
+        if claim.dry_run:
+            store.db.rollback()
+        store.keep_rejects(claim, outcome.rejects)
+        ending = Ending("succeeded", mapping.version, outcome=outcome, reading=reading, reject_blob=reject_blob)
+        self._finish(store, claim, ending)
+
+    def _open(self, claim: Claim, mapping: Mapping | None) -> tuple[Reading, Table]:
+        """The file as a table; the blob's checksum is verified before its first row."""
+        known = mapping.names() if mapping else frozenset()
+        opened = open_file(lambda: self._read(claim), claim.csv, self._limits, known)
+        if isinstance(opened.table, Refusal) or opened.reading is None:
+            raise FileRefused(opened.table if isinstance(opened.table, Refusal) else Refusal("empty_file", ""))
+        return opened.reading, opened.table
+
+    def _proven(self, claim: Claim, mapping: Mapping, binding: Binding) -> Binding:
+        """The binding with the formats that its columns prove, which takes a look at the whole file."""
+        needed = binding.to_prove()
+        if not needed:
+            return binding
+        proofs = Proofs(needed)
+        for record in self._open(claim, mapping)[1].records:
+            if isinstance(record, Record):
+                proofs.see(record.cells)
+                if proofs.settled():
+                    break
+        return binding.proven(proofs.formats())
+
+    def _merge(self, store: Store, claim: Claim, table: Table, binding: Binding, reject_file: RejectFile) -> Outcome:
         outcome = Outcome(
             kept=self._settings.kept_rejects,
             told=self._settings.told_rejects,
+            reject_file=reject_file,
             unmapped_columns=binding.unmapped_columns,
             missing_columns=binding.missing_columns,
         )
-        outcome.tally.read = outcome.tally.ignored = table.blank_before
+        outcome.warn(table.notes)
         store.begin_merge(claim.org_id)
-        rows = _rows(table.records, binding, outcome)
+        rows = _rows(itertools.chain(table.before, table.records), binding, outcome, self._limits.rows)
         while batch := list(itertools.islice(rows, self._settings.batch_rows)):
             self._leases.check(claim)
             self._merge_batch(store, claim, batch, outcome)
@@ -125,17 +157,29 @@ class Handler:
             raise AssertionError("the counts of an import do not add up")
         return outcome
 
-    def _merge_batch(self, store: Store, claim: Claim, rows: list[LeadRow], outcome: Outcome) -> None:
-        known = store.known_keys(claim.org_id, sorted({key for row in rows for key in identity.keys(row)}))
-        known_ids = store.known_ids(claim.org_id, sorted({row.leadbay_id for row in rows if row.leadbay_id}))
+    def _merge_batch(self, store: Store, claim: Claim, rows: list[tuple[int, LeadRow]], outcome: Outcome) -> None:
+        leads = [row for _number, row in rows]
+        known = store.known_keys(claim.org_id, sorted({key for row in leads for key in identity.keys(row)}))
+        known_ids = store.known_ids(claim.org_id, sorted({row.leadbay_id for row in leads if row.leadbay_id}))
         resolved: list[Resolved] = []
-        for item in identity.resolve(rows, known, known_ids, new_id):
+        for (number, row), item in zip(rows, identity.resolve(leads, known, known_ids, new_id), strict=True):
             if isinstance(item, Reject):
-                outcome.reject([item])
-            else:
-                resolved.append(item)
-        touched = store.merge(claim.org_id, merge.build(resolved))
+                outcome.reject([item], number)
+                continue
+            resolved.append(item)
+            twins = (Warning_(row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
+            outcome.warn(twins, number)
+        people = store.known_people(claim.org_id, resolved)
+        touched = store.merge(claim.org_id, merge.build(resolved, people))
         outcome.tally.count_merged(resolved, touched)
+
+    def _keep_reject_file(self, claim: Claim, reject_file: RejectFile) -> str | None:
+        """Where the rejected rows are kept; the name tells attempts apart, so that a fenced one overwrites nothing."""
+        if not reject_file.count:
+            return None
+        key = rejects_key(claim.org_id, claim.run_id, claim.attempt)
+        self._blobs.keep(self._blobs.stage(reject_file.chunks()), key)
+        return key
 
     def _refuse(self, claim: Claim, refusal: Refusal) -> None:
         with self._pool.connection() as db:
@@ -153,21 +197,33 @@ class Handler:
         counts = ending.counts().model_dump()
         self._metrics.imports.labels(ending.result, ending.code or "").inc()
         self._metrics.runs.labels(ending.result, ending.code or "").inc()
-        for name, count in counts.items():
-            self._metrics.rows.labels(name).inc(count)
-        log.info("run.ended", outcome=ending.result, code=ending.code, seconds=run["seconds"], **counts)
+        if not claim.dry_run:
+            for name, count in counts.items():
+                self._metrics.rows.labels(name).inc(count)
+        log.info(
+            "run.ended",
+            outcome=ending.result,
+            code=ending.code,
+            dry_run=claim.dry_run,
+            seconds=run["seconds"],
+            **counts,
+        )
 
 
-def _rows(records: Iterable[Record | Reject | Blank], binding: Binding, outcome: Outcome) -> Iterator[LeadRow]:
-    """The rows that can be merged; every other record is counted on the way."""
+def _rows(
+    records: Iterable[TableOutcome], binding: Binding, outcome: Outcome, most: int
+) -> Iterator[tuple[int, LeadRow]]:
+    """The rows that can be merged, with their numbers; every other record is counted on the way."""
     for record in records:
-        outcome.tally.read += 1
-        if isinstance(record, Blank):
-            outcome.tally.ignored += 1
+        if isinstance(record, Skipped):
+            outcome.skip(record)
             continue
+        outcome.next_record()
+        if outcome.record > most:
+            raise FileRefused(Refusal("too_many_rows", f"The file has more than {most} rows."))
         row = [record] if isinstance(record, Reject) else binding.apply(record)
         if isinstance(row, list):
-            outcome.reject(row)
+            outcome.reject(row, outcome.record)
         else:
             outcome.note(row)
-            yield row
+            yield outcome.record, row

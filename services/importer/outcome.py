@@ -1,14 +1,21 @@
 """What an import found: every record counted, the first few faults kept."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from services.importer.core.merge import Tally
-from services.importer.core.record import LeadRow, Reject, Warning_
-from shared.contracts import RowCounts
+from services.importer.core.record import LeadRow, Reject, Skipped, Warning_
+from services.importer.proposal import Proposal
+from services.importer.reject_file import RejectFile
+from shared.contracts import Reading, RowCounts
 
 _KEPT_STATUSES = 100
+_SKIPPED = {
+    "repeated_header": "This line repeats the header and was left out.",
+    "footer": "This line looks like a total or a note below the table and was left out.",
+}
 
 
 @dataclass(slots=True)
@@ -17,6 +24,7 @@ class Outcome:
 
     kept: int
     told: int
+    reject_file: RejectFile
     unmapped_columns: tuple[str, ...] = ()
     missing_columns: tuple[str, ...] = ()
     tally: Tally = field(default_factory=Tally)
@@ -24,19 +32,40 @@ class Outcome:
     warnings: list[Warning_] = field(default_factory=list)
     warning_count: int = 0
     unknown_statuses: Counter[str] = field(default_factory=Counter)
+    record: int = 0  # number of the record at hand
 
-    def reject(self, faults: list[Reject]) -> None:
+    def skip(self, skipped: Skipped) -> None:
+        """Count a record that is no row."""
+        self.tally.read += 1
+        self.tally.ignored += 1
+        if reason := _SKIPPED.get(skipped.code):
+            self.warn([Warning_(skipped.line, None, skipped.code, reason)])
+
+    def next_record(self) -> None:
+        """Count a record of the table, whatever becomes of it."""
+        self.tally.read += 1
+        self.record += 1
+
+    def reject(self, faults: list[Reject], record: int) -> None:
         """Count one record, whatever the number of its faults."""
         self.tally.rejected += 1
-        self.rejects += faults[: self.kept - len(self.rejects)]
+        self.reject_file.add(faults)
+        # Without the record itself: that is in the file.
+        self.rejects += [replace(fault, record=record, cells=()) for fault in faults[: self.kept - len(self.rejects)]]
 
     def note(self, row: LeadRow) -> None:
         """Keep what the admin should know of a row that is imported."""
-        self.warning_count += len(row.warnings)
-        self.warnings += row.warnings[: self.told - len(self.warnings)]
+        self.warn(row.warnings, self.record)
         status = row.unknown_status
         if status is not None and (status in self.unknown_statuses or len(self.unknown_statuses) < _KEPT_STATUSES):
             self.unknown_statuses[status] += 1
+
+    def warn(self, found: Iterable[Warning_], record: int = 0) -> None:
+        """Count warnings, and keep the first of them."""
+        for warning in found:
+            self.warning_count += 1
+            if len(self.warnings) < self.told:
+                self.warnings.append(replace(warning, record=record))
 
     def counts(self) -> RowCounts:
         """The counts, as they are told and kept."""
@@ -47,11 +76,14 @@ class Outcome:
 class Ending:
     """How a run ended: `outcome` is there when the file was imported, `code` and `detail` say why it was not."""
 
-    result: Literal["succeeded", "unchanged", "failed"]
+    result: Literal["succeeded", "unchanged", "failed", "held"]
     mapping_version: int
     code: str | None = None
     detail: str = ""
     outcome: Outcome | None = None
+    reading: Reading | None = None
+    reject_blob: str | None = None
+    proposal: Proposal | None = None
 
     def counts(self) -> RowCounts:
         """The records by what became of them; all zero when nothing was imported."""

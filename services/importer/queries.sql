@@ -11,7 +11,8 @@ from connectors c
 where r.id = %(run_id)s and r.org_id = %(org_id)s and c.id = r.connector_id and c.state <> 'deleted'
   and (r.stage in ('queued', 'fetching', 'stored') or (r.stage = 'importing' and r.lease_until < now()))
 returning r.id as run_id, r.org_id, r.connector_id, r.attempt, r.reply_to, r.checksum, r.blob,
-          c.file_checksum, c.file_mapping_version, c.file_code, c.name as connector_name, c.path
+          r.dry_run, c.file_checksum, c.file_mapping_version, c.file_code, c.name as connector_name, c.path,
+          c.csv_options
 
 -- name: extend_lease
 update runs set lease_until = now() + make_interval(secs => %(lease)s)
@@ -22,12 +23,12 @@ where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 with run as (
     update runs set stage = 'fetching', blob = null, checksum = null, lease_until = now()
     where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
-    returning connector_id
+    returning connector_id, dry_run
 )
-update connectors set file_checksum = null from run where connectors.id = run.connector_id
+update connectors set file_checksum = null from run where connectors.id = run.connector_id and not run.dry_run
 
 -- name: mapping
-select version, fields, statuses, default_status from import_mappings
+select version, fields, statuses, default_status, custom_fields from import_mappings
 where org_id = %(org_id)s order by version desc limit 1
 
 -- name: lock_organisation
@@ -47,8 +48,8 @@ create temp table if not exists staged_leads (
     siren text, email text, owner text, score text, fallback_status text, custom jsonb not null
 ) on commit delete rows;
 create temp table if not exists staged_contacts (
-    lead_id uuid not null, key text not null, first_name text, last_name text, email text, phone text, title text,
-    linkedin text, primary key (lead_id, key)
+    lead_id uuid not null, key text not null, first_name text, last_name text, email text, phone text,
+    phone_key text, title text, linkedin text, primary key (lead_id, key)
 ) on commit delete rows;
 create temp table if not exists staged_deals (
     crm_id text primary key, lead_id uuid not null, status text, status_date date
@@ -65,6 +66,13 @@ where k.org_id = %(org_id)s and k.key = any(%(keys)s)
 
 -- name: known_ids
 select id as lead_id, crm_id, siren from leads where org_id = %(org_id)s and id = any(%(ids)s)
+
+-- name: known_people
+-- Those at the batch's leads who have something in common with somebody in the batch.
+select lead_id, key, email, linkedin, first_name, last_name from contacts
+where org_id = %(org_id)s and lead_id = any(%(lead_ids)s)
+  and (key = any(%(keys)s) or lower(email) = any(%(emails)s) or lower(linkedin) = any(%(linkedins)s)
+       or lower(concat_ws(' ', first_name, last_name)) = any(%(names)s))
 
 -- name: insert_leads
 insert into leads (id, org_id, name, website, status, status_date, location, street_num, street, postcode, city,
@@ -103,13 +111,13 @@ where l.org_id = %(org_id)s and l.id = n.id
 returning l.id as lead_id
 
 -- name: upsert_contacts
-insert into contacts as c (org_id, lead_id, key, first_name, last_name, email, phone, title, linkedin)
-select %(org_id)s, lead_id, key, first_name, last_name, email, phone, title, linkedin from staged_contacts
+insert into contacts as c (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin)
+select %(org_id)s, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin from staged_contacts
 order by lead_id, key
 on conflict (org_id, lead_id, key) do update
 set first_name = coalesce(excluded.first_name, c.first_name), last_name = coalesce(excluded.last_name, c.last_name),
     email = coalesce(excluded.email, c.email), phone = coalesce(excluded.phone, c.phone),
-    title = coalesce(excluded.title, c.title), linkedin = coalesce(excluded.linkedin, c.linkedin), updated_at = now()
+    phone_key = coalesce(excluded.phone_key, c.phone_key), title = coalesce(excluded.title, c.title), linkedin = coalesce(excluded.linkedin, c.linkedin), updated_at = now()
 where (coalesce(excluded.first_name, c.first_name), coalesce(excluded.last_name, c.last_name),
        coalesce(excluded.email, c.email), coalesce(excluded.phone, c.phone), coalesce(excluded.title, c.title),
        coalesce(excluded.linkedin, c.linkedin))
@@ -143,7 +151,8 @@ select from connectors where id = %(connector_id)s and state <> 'deleted' for up
 update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, mapping_version = %(mapping_version)s,
     rows_read = %(read)s, rows_created = %(created)s, rows_updated = %(updated)s, rows_unchanged = %(unchanged)s,
-    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, finished_at = clock_timestamp()
+    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, warning_count = %(warning_count)s,
+    reading = %(reading)s, reject_blob = %(reject_blob)s, finished_at = clock_timestamp()
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
@@ -158,3 +167,14 @@ set file_checksum = r.checksum, file_blob = r.blob, file_size = r.file_size, fil
 from runs r
 where c.id = r.connector_id and r.id = %(run_id)s
 returning c.due_at, c.state
+
+-- name: connector_as_it_is
+-- After a dry run: nothing of the connector changes.
+select due_at, state from connectors where id = %(connector_id)s
+
+-- name: take_preview
+-- Nothing comes back when the test has its preview already.
+update connection_tests t set previewed_at = now()
+where t.id = %(test_id)s and t.org_id = %(org_id)s and t.previewed_at is null
+returning t.reply_to, t.connector_id,
+          (select csv_options from connectors c where c.org_id = t.org_id and c.id = t.connector_id) as csv_options

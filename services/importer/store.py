@@ -6,12 +6,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from services.importer.core.identity import Known
+from psycopg.types.json import Jsonb
+
+from services.importer.core.identity import Known, Resolved
 from services.importer.core.mapping import Mapping as ImportMapping
 from services.importer.core.merge import Batch
+from services.importer.core.people import Person, asked_for
 from services.importer.core.record import Reject
+from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
-from shared.contracts import ImportRequested
+from shared.contracts import CsvOptions, ImportRequested
 from shared.database import Db, Row, queries
 from shared.errors import Fenced
 
@@ -23,7 +27,7 @@ _COPIES = {
     "staged_deals": "copy staged_deals from stdin",
     "staged_keys": "copy staged_keys from stdin",
 }
-_COPY_REJECTS = "copy rejects (run_id, org_id, line, column_name, code, reason) from stdin"
+_COPY_REJECTS = "copy rejects (run_id, org_id, line, record, column_name, code, reason, value) from stdin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,7 @@ class Claim:
     connector_id: UUID
     attempt: int
     reply_to: str | None
+    dry_run: bool
     checksum: str
     blob: str
     file_checksum: str | None
@@ -42,6 +47,7 @@ class Claim:
     file_code: str | None
     connector_name: str
     path: str
+    csv: CsvOptions
 
     @property
     def fence(self) -> dict[str, Any]:
@@ -58,7 +64,7 @@ class Store:
     def claim(self, request: ImportRequested, lease: float) -> Claim | None:
         """Take the run; None when it is done, cancelled, another organisation's, or somebody else's just now."""
         row = self._one("claim", lease=lease, **request.model_dump(exclude={"connector_id"}))
-        return Claim(**row) if row else None
+        return Claim(csv=CsvOptions.model_validate(row.pop("csv_options")), **row) if row else None
 
     def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Keep the run; False when it was lost."""
@@ -71,7 +77,10 @@ class Store:
     def mapping(self, org_id: UUID) -> ImportMapping | None:
         """The organisation's current mapping."""
         row = self._one("mapping", org_id=org_id)
-        return ImportMapping(**row) if row else None
+        if row is None:
+            return None
+        custom_fields = {field_id: CustomField(**field) for field_id, field in row.pop("custom_fields").items()}
+        return ImportMapping(**row, custom_fields=custom_fields)
 
     def begin_merge(self, org_id: UUID) -> None:
         """Wait for the organisation's other imports, then make room for batches."""
@@ -90,6 +99,15 @@ class Store:
         """Those of the ids that are leads of this organisation."""
         rows = self.db.execute(SQL["known_ids"], {"org_id": org_id, "ids": ids}).fetchall()
         return {row["lead_id"]: _known(row) for row in rows}
+
+    def known_people(self, org_id: UUID, resolved: Iterable[Resolved]) -> dict[UUID, list[Person]]:
+        """The contacts at the batch's leads whom its rows may mean."""
+        asked = asked_for((item.lead_id, item.row.contact) for item in resolved)
+        people: dict[UUID, list[Person]] = {}
+        if asked["lead_ids"]:
+            for row in self.db.execute(SQL["known_people"], {"org_id": org_id, **asked}):
+                people.setdefault(row.pop("lead_id"), []).append(Person(**row))
+        return people
 
     def merge(self, org_id: UUID, batch: Batch) -> set[UUID]:
         """Write what the batch changes; the leads of which anything was written, new ones not among them."""
@@ -117,10 +135,14 @@ class Store:
         """Keep rejected rows with their reasons."""
         with self.db.cursor() as cursor, cursor.copy(_COPY_REJECTS) as copy:
             for reject in rejects:
-                copy.write_row((claim.run_id, claim.org_id, reject.line, reject.column, reject.code, reject.reason))
+                fault = (reject.line, reject.record, reject.column, reject.code, reject.reason, reject.value)
+                copy.write_row((claim.run_id, claim.org_id, *fault))
 
     def finish(self, claim: Claim, ending: Ending) -> Mapping[str, Any]:
-        """End the run and note that this file version is dealt with; Fenced when the run was lost meanwhile."""
+        """End the run and note that this file version is dealt with; Fenced when the run was lost meanwhile.
+
+        After a dry run the connector stays as it is.
+        """
         self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
         run = self._one(
             "finish_run",
@@ -128,16 +150,26 @@ class Store:
             code=ending.code,
             detail=ending.detail,
             mapping_version=ending.mapping_version,
+            reading=Jsonb(ending.reading.model_dump()) if ending.reading else None,
+            reject_blob=ending.reject_blob,
+            warning_count=ending.outcome.warning_count if ending.outcome else 0,
             **claim.fence,
             **ending.counts().model_dump(),
         )
         if run is None:
             raise Fenced("the run was taken over, cancelled or its connector deleted")
-        connector = self._one(
-            "finish_connector", run_id=claim.run_id, mapping_version=ending.mapping_version, code=ending.code
-        )
+        if claim.dry_run:
+            connector = self._one("connector_as_it_is", connector_id=claim.connector_id)
+        else:
+            connector = self._one(
+                "finish_connector", run_id=claim.run_id, mapping_version=ending.mapping_version, code=ending.code
+            )
         assert connector is not None  # noqa: S101 - a run's connector is never removed
         return {**run, **connector}
+
+    def take_preview(self, org_id: UUID, test_id: UUID) -> Row | None:
+        """The test that a preview belongs to; None when it has one already."""
+        return self._one("take_preview", org_id=org_id, test_id=test_id)
 
     def _one(self, name: str, /, **values: Any) -> Row | None:
         return self.db.execute(SQL[name], values).fetchone()

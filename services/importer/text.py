@@ -1,9 +1,9 @@
 """Bytes of a file to physical lines of text."""
 
 import codecs
-import io
 from collections.abc import Iterable, Iterator
 
+from services.importer.core.lines import split_lines
 from services.importer.core.record import Refusal
 
 # A file without line ends is no CSV; this much of it is held before saying so.
@@ -18,9 +18,13 @@ class FileRefused(Exception):
         self.refusal = refusal
 
 
-def lines(chunks: Iterable[bytes]) -> Iterator[str]:
-    """The text's lines with their ends, split at LF, CRLF and CR only. FileRefused when it is not UTF-8."""
-    decoder = codecs.getincrementaldecoder("utf-8-sig")()
+def lines(chunks: Iterable[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
+    """The text's lines with their ends, split at LF, CRLF and CR only.
+
+    A byte that is no text in this encoding becomes a lone surrogate, which costs its own record alone. FileRefused
+    when the encoding does not go together with the file at all.
+    """
+    decoder = codecs.getincrementaldecoder(encoding)("surrogateescape")
     rest, count = "", 0
     for chunk, last in _with_last(chunks):
         found = _split(rest + _decoded(decoder, chunk, count, last=last), last=last)
@@ -40,14 +44,14 @@ def _with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
 def _decoded(decoder: codecs.IncrementalDecoder, chunk: bytes, count: int, *, last: bool) -> str:
     try:
         return decoder.decode(chunk, last)
-    except UnicodeDecodeError as error:
-        line = count + 1 + error.object[: error.start].count(b"\n")
-        raise FileRefused(Refusal("not_utf8", f"There is a byte that is not UTF-8 at or after line {line}.")) from None
+    except UnicodeError:
+        reason = f"At or after line {count + 1} the file is no text in its encoding. Set the right one, or use UTF-8."
+        raise FileRefused(Refusal("decode_failed", reason)) from None
 
 
 def _split(text: str, *, last: bool) -> list[str]:
     """The lines, and at the end what may go on in the next chunk."""
-    found = list(io.StringIO(text, newline=""))
+    found = split_lines(text)
     if last:
         return [*found, ""]
     # A CR at the end may be the first half of a CRLF.

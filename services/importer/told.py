@@ -5,10 +5,13 @@ from typing import Any
 
 from services.importer.core.record import Reject, Warning_
 from services.importer.outcome import Ending, Outcome
+from services.importer.proposal import Proposal
 from services.importer.store import Claim
 from shared.contracts import (
     BulkProgress,
+    MappingNeeded,
     NotificationPushed,
+    Reading,
     RejectedRow,
     RowCounts,
     SyncFailed,
@@ -25,7 +28,10 @@ def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]
     """The final events of a run."""
     if ending.outcome is not None:
         counts = ending.counts()
-        return [_succeeded(claim, ending.mapping_version, ending.outcome, counts), _notification(claim, counts)]
+        told: list[Told] = [_succeeded(claim, ending, ending.outcome, counts)]
+        return told if claim.dry_run else [*told, _notification(claim, counts)]
+    if ending.proposal is not None and ending.reading is not None:
+        return [_mapping_needed(claim, ending.proposal, ending.reading)]
     if ending.result == "unchanged":
         return [SyncUnchanged(**_about(claim), detail=ending.detail)]
     return [_failed(claim, ending.code or "", ending.detail, run)]
@@ -51,11 +57,27 @@ def _failed(claim: Claim, code: str, detail: str, run: Mapping[str, Any]) -> Syn
     )
 
 
-def _succeeded(claim: Claim, version: int, outcome: Outcome, counts: RowCounts) -> SyncSucceeded:
+def _mapping_needed(claim: Claim, proposal: Proposal, reading: Reading) -> MappingNeeded:
+    return MappingNeeded(
+        **_about(claim),
+        code="mapping_needed",
+        message=advice("mapping_needed").message,
+        action=advice("mapping_needed").action,
+        rows=proposal.rows,
+        reading=reading,
+        columns=proposal.columns,
+        statuses=proposal.statuses,
+    )
+
+
+def _succeeded(claim: Claim, ending: Ending, outcome: Outcome, counts: RowCounts) -> SyncSucceeded:
     return SyncSucceeded(
         **_about(claim),
+        dry_run=claim.dry_run,
+        reading=ending.reading,
+        reject_blob=ending.reject_blob,
         checksum=claim.checksum,
-        mapping_version=version,
+        mapping_version=ending.mapping_version,
         rows=counts,
         rejects=_listed(outcome.rejects[: outcome.told]),
         warning_count=outcome.warning_count,
@@ -67,7 +89,17 @@ def _succeeded(claim: Claim, version: int, outcome: Outcome, counts: RowCounts) 
 
 
 def _listed(rows: Iterable[Reject | Warning_]) -> tuple[RejectedRow, ...]:
-    return tuple(RejectedRow(line=row.line, column=row.column, code=row.code, reason=row.reason) for row in rows)
+    return tuple(
+        RejectedRow(
+            line=row.line,
+            record=row.record or None,
+            column=row.column,
+            code=row.code,
+            reason=row.reason,
+            value=row.value,
+        )
+        for row in rows
+    )
 
 
 def _notification(claim: Claim, counts: RowCounts) -> NotificationPushed:

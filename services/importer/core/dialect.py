@@ -1,51 +1,259 @@
-"""How a file separates its cells: a small detector with a bounded cost, unlike csv.Sniffer."""
+"""How a file separates and quotes its cells: a detector of our own with a bounded cost, unlike csv.Sniffer.
+
+Every reading of the sample is scored by two things (the idea of van den Burg et al., "Wrangling messy CSV files by
+detecting row and type patterns", 2019): how many lines agree on the number of cells, and how many cells look like
+something. The sample, the number of candidates and the cells looked at are bounded.
+"""
 
 import csv
-import io
+import math
+import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import islice
 
-_CANDIDATES = ("\t", ";", "|", ",")  # a tie goes to the one that is rarer inside ordinary text
-_SAMPLE_CHARS = 65_536
+from services.importer.core.lines import split_lines
+from services.importer.core.shapes import kind_of
+
+SAMPLE_CHARS = 65_536
+SEPARATOR = "\ufdd0"  # stands for a delimiter of several characters; Unicode keeps it for such use
+_LINES = 300
+_CELLS = 3_000
+_SHORT = 10  # records
+_LONG_RECORD = 5_000  # characters, beyond which its quoted cells are not looked for
+# How much a delimiter is trusted, and how many cells a record needs before it is believed at all.
+_TRUST = {
+    ",": (1.0, 2),
+    ";": (0.995, 2),
+    "\t": (0.99, 2),
+    "|": (0.97, 2),
+    "\x1f": (0.97, 2),
+    "\x01": (0.97, 2),
+    "\u00a7": (0.85, 2),
+    "^": (0.85, 2),
+    "~": (0.85, 2),
+    ":": (0.75, 3),
+    " ": (0.7, 3),
+    "#": (0.75, 3),
+    "&": (0.7, 3),
+    "/": (0.6, 3),
+    "!": (0.6, 3),
+    "$": (0.55, 3),
+    "*": (0.6, 3),
+}
+_SPACED = frozenset({",", ";", "|", ":"})  # a space after each of these belongs to the delimiter
+_SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
+_BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
+_PUNCTUATION = re.compile(r"[^\w\s\"']{0,3}")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """The separator of cells and the quote around them, one character each; a doubled quote stands for itself."""
+    """How cells are separated and quoted; a doubled quote inside a quoted cell always stands for itself."""
 
-    delimiter: str
-    quote: str = '"'
+    delimiter: str  # one character or more
+    quote: str = '"'  # one character; "" when nothing is quoted
+    escape: str = ""  # a backslash when it escapes, the quote when doubled ones were seen, "" when neither was
+    spaced: bool = False  # spaces after a delimiter are no part of the cell
+
+    def options(self) -> dict[str, object]:
+        """The same for the csv module, in which SEPARATOR stands for a delimiter of several characters."""
+        return {
+            "delimiter": self.delimiter if len(self.delimiter) == 1 else SEPARATOR,
+            "quotechar": self.quote or None,
+            "quoting": csv.QUOTE_MINIMAL if self.quote else csv.QUOTE_NONE,
+            "escapechar": "\\" if self.escape == "\\" else None,
+            "skipinitialspace": self.spaced,
+        }
+
+    def prepared(self, line: str) -> str:
+        """The line as the csv module can split it."""
+        if len(self.delimiter) > 1:
+            line = line.replace(SEPARATOR, "\ufffd").replace(self.delimiter, SEPARATOR)
+        if self.escape == "\\":
+            # The csv module would drop every backslash, also one that stands for itself as in `C:\temp` or `\N`.
+            line = _BACKSLASHED.sub(self._kept_backslash, line)
+        return line
+
+    def _kept_backslash(self, found: re.Match[str]) -> str:
+        escapes = found[1] in (self.quote, "\\", SEPARATOR) or found[1] == self.delimiter
+        return found[0] if escapes else f"\\{found[0]}"
+
+    def restored(self, cell: str) -> str:
+        """A cell as it stands in the file."""
+        return cell if len(self.delimiter) == 1 else cell.replace(SEPARATOR, self.delimiter)
+
+    def original(self, line: str) -> str:
+        """A prepared line, near to what stands in the file."""
+        return self.restored(line)
 
 
-def detect(sample: str) -> Dialect:
-    """Name the delimiter under which the records of the sample agree best on their number of cells.
+@dataclass(frozen=True, slots=True)
+class _Row:
+    lines: int
+    text: str
+    cells: Sequence[str]
 
-    The sample is the beginning of the file, of which 64 KiB are looked at; it may end inside a record. A file
-    whose header has one column under every candidate is read with commas.
+
+def detect(sample: str, *, delimiter: str | None = None, quote: str | None = None) -> Dialect:
+    """Name the dialect under which the sample, the beginning of a file, makes the most sense.
+
+    64 KiB of it are looked at; it may end inside a record. What is given is taken as it is. A file that has one
+    column under every candidate is read with commas.
     """
-    text = sample[:_SAMPLE_CHARS].removeprefix("\ufeff")
-    scores = {delimiter: _agreement(_widths(text, delimiter)) for delimiter in _CANDIDATES}
-    best = max(_CANDIDATES, key=lambda delimiter: scores[delimiter])
-    return Dialect(best if scores[best] > 0 else ",")
+    lines = _lines(sample)
+    declared = _SEP_LINE.fullmatch(lines[0]) if lines else None
+    if declared:
+        delimiter, lines = delimiter or declared[1], lines[1:]
+    # Another part of the process may have lowered the limit, and then no long cell could be judged.
+    csv.field_size_limit(max(csv.field_size_limit(), SAMPLE_CHARS))
+    best, best_score = Dialect(delimiter or ",", '"' if quote is None else quote), _one_column(lines)
+    for candidate in _candidates(lines, delimiter, quote):
+        score = _score(candidate, lines)
+        if score > best_score + 1e-9:
+            best, best_score = candidate, score
+    return _finished(best, lines, fixed=delimiter is not None)
 
 
-def _widths(text: str, delimiter: str) -> list[int]:
-    """Count the cells of each record that is not blank, the header first; the last may be cut and is left out."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quotechar='"')
-    widths: list[int] = []
-    with suppress(csv.Error):  # another part of the process lowered csv.field_size_limit: judge by what was read
-        widths.extend(len(cells) for cells in reader if any(map(str.strip, cells)))
-    return widths[:-1] if len(widths) > 2 else widths
+def declared_delimiter(line: str) -> bool:
+    """Whether the line is none of the table's but Excel's hint to itself, `sep=;`."""
+    return _SEP_LINE.fullmatch(line) is not None
 
 
-def _agreement(widths: list[int]) -> float:
-    """Score from 0 to 1: the share of rows with the commonest width, more for more columns and a like header."""
-    if not widths or widths[0] < 2:
+def _lines(sample: str) -> list[str]:
+    """The first lines that hold text; one that may be cut is left out."""
+    found = split_lines(sample[:SAMPLE_CHARS].removeprefix("\ufeff"))
+    if len(sample) > SAMPLE_CHARS and len(found) > 1:
+        del found[-1]
+    return [line for line in found if line.strip()][:_LINES]
+
+
+def _candidates(lines: Sequence[str], delimiter: str | None, quote: str | None) -> Iterator[Dialect]:
+    text = "".join(lines)
+    for mark in [delimiter] if delimiter else _marks(text, len(lines)):
+        spaced = _is_spaced(mark, text)
+        for quoted in _quotes(text, mark) if quote is None else [quote]:
+            yield Dialect(mark, quoted, spaced=spaced)
+            if quoted and f"\\{quoted}" in text:
+                yield Dialect(mark, quoted, "\\", spaced)
+
+
+def _marks(text: str, lines: int) -> list[str]:
+    """What may separate cells; words in a single line say nothing about spaces."""
+    return [mark for mark in _TRUST if mark in text and (mark != " " or lines > 1)]
+
+
+def _quotes(text: str, mark: str) -> list[str]:
+    """The quotes worth trying, the likeliest first: apostrophes only where they stand around cells."""
+    double, single = _around(text, mark, '"'), _around(text, mark, "'")
+    found = ["'", '"'] if single >= 2 and single > 2 * double else ['"']
+    return [*found, ""] if _unquoted(text, mark) else found
+
+
+def _unquoted(text: str, mark: str) -> bool:
+    """Whether quotes stand in the file as inches do: at the edge of many cells, and never around one."""
+    lone = sum(line.count('"') % 2 for line in split_lines(text))
+    around = re.search(rf'(?:^|{re.escape(mark)}) ?"[^"\r\n]*" ?(?:{re.escape(mark)}|\r?$)', text, re.MULTILINE)
+    return lone > 2 and around is None
+
+
+def _around(text: str, mark: str, quote: str) -> int:
+    """How many cells begin and end with the quote, at least."""
+    edge = re.escape(mark)
+    begins = len(re.findall(rf"(?:^|{edge}) ?{quote}", text, re.MULTILINE))
+    ends = len(re.findall(rf"{quote} ?(?:{edge}|\r?$)", text, re.MULTILINE))
+    return 0 if abs(begins - ends) > 0.25 * max(begins, ends) + 1 else min(begins, ends)
+
+
+def _parsed(dialect: Dialect, lines: Sequence[str]) -> list[_Row]:
+    reader = csv.reader(map(dialect.prepared, lines), **dialect.options())  # type: ignore[arg-type]
+    rows: list[_Row] = []
+    before = 0
+    with suppress(csv.Error):
+        for cells in reader:
+            after = reader.line_num
+            rows.append(_Row(after - before, "".join(lines[before:after]), cells))
+            before = after
+    return rows
+
+
+def _score(dialect: Dialect, lines: Sequence[str]) -> float:
+    """From 0 to 1: the share of lines in records of the commonest width, times the share of cells that make sense."""
+    rows = _parsed(dialect, lines)
+    total = sum(row.lines for row in rows)
+    counts: Counter[int] = Counter()
+    for row in rows:
+        counts[len(row.cells)] += row.lines
+    trust, least = _TRUST.get(dialect.delimiter, (1.0, 2))
+    width, count = max(counts.items(), key=lambda item: item[1] * (1 - 1 / item[0]) if item[0] else 0, default=(0, 0))
+    if width < (2 if _between_quotes(dialect, lines) else least) or not total:
         return 0.0
-    header, rows = widths[0], widths[1:] or widths
-    width, count = Counter(rows).most_common(1)[0]
-    if width < 2:
-        return 0.1 * (1 - 1 / header)  # rows without their trailing cells, or a comma in the only header
-    likeness = 1.0 if width == header else 0.7
-    return likeness * count / len(rows) * (1 - 1 / width)
+    # A title above the table is rare in a short file.
+    untitled = 0.4 if len(rows[0].cells) == 1 and len(rows) < _SHORT else 1.0
+    agreement = untitled * count / total
+    spread = 1 - 0.04 * min(len(counts) - 1, 5)
+    return trust * agreement * spread * math.sqrt(1 - 1 / width) * _sense(rows, dialect.quote)
+
+
+def _between_quotes(dialect: Dialect, lines: Sequence[str]) -> bool:
+    """Whether the delimiter stands between quoted cells in most lines: then it is one, however rare."""
+    seam = f"{dialect.quote}{dialect.delimiter}{dialect.quote}"
+    return len(seam) > 2 and sum(seam in line for line in lines) > 0.5 * len(lines)
+
+
+def _sense(rows: Sequence[_Row], quote: str) -> float:
+    """The share of cells that look like something; a number or an address says more than a word does."""
+    found = ((cell, row.text) for row in rows for cell in row.cells)
+    worth = [_worth(cell, text, quote) for cell, text in islice(found, _CELLS) if kind_of(cell) != "empty"]
+    return sum(worth) / len(worth) if worth else 0.5
+
+
+def _worth(cell: str, text: str, quote: str) -> float:
+    """How much sense a cell makes; in quotes it may hold anything."""
+    kind = kind_of(cell)
+    if kind != "odd":
+        return 0.9 if kind == "text" else 1.0
+    looked_at = text if len(text) <= _LONG_RECORD else ""
+    return 0.9 if quote and f"{quote}{cell.replace(quote, quote * 2)}{quote}" in looked_at else 0.0
+
+
+def _one_column(lines: Sequence[str]) -> float:
+    """The score of reading each line as one cell: good where whole lines are dates, addresses or numbers."""
+    kinds = Counter(kind_of(line) for line in lines)
+    typed = sum(count for kind, count in kinds.items() if kind not in ("text", "odd", "empty"))
+    return (0.8 * typed + 0.3 * kinds["text"]) / len(lines) if lines else 0.0
+
+
+def _finished(dialect: Dialect, lines: Sequence[str], *, fixed: bool) -> Dialect:
+    """What is told once the delimiter is known: the rest of its characters, and how quotes are escaped."""
+    if not fixed:
+        dialect = replace(dialect, delimiter=_longer(dialect, lines))
+    if dialect.quote and not dialect.escape:
+        doubled = any(dialect.quote in cell for row in _parsed(dialect, lines) for cell in row.cells)
+        dialect = replace(dialect, escape=dialect.quote if doubled else "")
+    return dialect
+
+
+def _longer(dialect: Dialect, lines: Sequence[str]) -> str:
+    """The whole delimiter where one of several characters was seen as several: `||`, `|~|`."""
+    mark = dialect.delimiter
+    rows = [row.cells for row in _parsed(dialect, lines) if len(row.cells) > 1]
+    between = {cell for cells in rows for cell in cells[1::2]}
+    if len(between) != 1 or not all(len(cells) % 2 for cells in rows):
+        return mark
+    (middle,) = between
+    alternations = max(len(cells) for cells in rows) // 2
+    # A column that is always empty is not rare where commas separate.
+    enough = 2 if mark in ",;\t" and not middle else 1
+    plain = _PUNCTUATION.fullmatch(middle) and not (mark == " " and middle)
+    return f"{mark}{middle}{mark}" if plain and alternations >= enough and len(rows) > 1 else mark
+
+
+def _is_spaced(mark: str, text: str) -> bool:
+    """Whether a space follows every delimiter, so that it is no part of the cells."""
+    if mark not in _SPACED:
+        return False
+    found = re.findall(rf"{re.escape(mark)}(?=([^\r\n]))", text)
+    return len(found) > 0 and found.count(" ") >= 0.98 * len(found)

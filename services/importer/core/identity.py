@@ -26,12 +26,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """The lead that a row means; `is_new` on the row that brings it, `new_keys` are now the lead's own."""
+    """The lead that a row means; `is_new` on the row that brings it, `new_keys` are now the lead's own.
+
+    `twins` are other leads that the row's ids or website name as well: it may be one company, but nobody merges leads
+    on their own.
+    """
 
     row: LeadRow
     lead_id: UUID
     is_new: bool
     new_keys: tuple[str, ...]
+    twins: tuple[UUID, ...] = ()
 
 
 def keys(row: LeadRow) -> tuple[str, ...]:
@@ -122,12 +127,21 @@ class _Ledger:
         lead = self._by_id.get(row.leadbay_id) if row.leadbay_id else self._match(row, named)
         if lead is None and row.leadbay_id:
             reason = "The LEADBAY_ID is no lead of this organisation. Correct it, or leave it empty for a new lead."
-            return Reject(row.line, None, "unknown_leadbay_id", reason)
+            return Reject(row.line, None, "unknown_leadbay_id", reason, cells=row.cells)
         is_new = lead is None
         if lead is None:
             lead = _Lead(self._new_id(), None, None)
         lead.learn(row)
-        return Resolved(row, lead.lead_id, is_new, self._adopt(named, lead))
+        twins = self._twins(row, named, lead)
+        return Resolved(row, lead.lead_id, is_new, self._adopt(named, lead), twins)
+
+    def _twins(self, row: LeadRow, named: tuple[str, ...], lead: _Lead) -> tuple[UUID, ...]:
+        """Other leads that own a key of the row, where nothing says that they are other companies."""
+        owners = (
+            (key, self._owners[key]) for key in named if key in self._owners and not key.startswith(("name:", "name#"))
+        )
+        found = (other.lead_id for key, other in owners if other is not lead and not other.contradicts(key, row))
+        return tuple(dict.fromkeys(found))
 
     def _match(self, row: LeadRow, named: tuple[str, ...]) -> _Lead | None:
         for key in named:

@@ -2,22 +2,21 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from services.importer.core import normalise
 from services.importer.core.identity import Resolved, merge
-from services.importer.core.record import Contact, LeadRow
+from services.importer.core.people import Person, fold_people
+from services.importer.core.record import LeadRow
 
 _LEAD_COLUMNS = (
     *("name", "website", "status", "status_date", "location", "street_num", "street", "postcode", "city"),
     *("sector", "size", "crm_id", "siren", "email", "owner", "score"),
     "fallback_status",
 )
-_CONTACT_COLUMNS = ("first_name", "last_name", "email", "phone", "title", "linkedin")
 
 Values = tuple[Any, ...]
 
@@ -32,15 +31,18 @@ class Batch:
     keys: list[Values]
 
 
-def build(resolved: Sequence[Resolved]) -> Batch:
-    """Fold the rows of each lead, contact and deal; in file order, a later cell wins unless it is empty."""
+def build(resolved: Sequence[Resolved], known_people: Mapping[UUID, Sequence[Person]]) -> Batch:
+    """Fold the rows of each lead, contact and deal; in file order, a later cell wins unless it is empty.
+
+    `known_people` are those whom the database knows at these leads.
+    """
     rows_of: dict[UUID, list[LeadRow]] = defaultdict(list)
     for item in resolved:
         rows_of[item.lead_id].append(item.row)
     new = {item.lead_id for item in resolved if item.is_new}
     return Batch(
         leads=[_lead(lead_id, rows, is_new=lead_id in new) for lead_id, rows in rows_of.items()],
-        contacts=_contacts(resolved),
+        contacts=fold_people([(item.lead_id, item.row.contact) for item in resolved if item.row.contact], known_people),
         deals=_deals(resolved),
         keys=[(key, item.lead_id) for item in resolved for key in item.new_keys],
     )
@@ -50,28 +52,6 @@ def _lead(lead_id: UUID, rows: Iterable[LeadRow], *, is_new: bool) -> Values:
     values = merge(rows)
     custom = json.dumps(values.get("custom", {}))
     return (lead_id, is_new, *(values.get(column) for column in _LEAD_COLUMNS), custom)
-
-
-def _contacts(resolved: Iterable[Resolved]) -> list[Values]:
-    found: dict[tuple[UUID, str], dict[str, str | None]] = defaultdict(dict)
-    for item in resolved:
-        if item.row.contact is not None:
-            values = {name: getattr(item.row.contact, name) for name in _CONTACT_COLUMNS}
-            found[item.lead_id, contact_key(item.row.contact)].update(
-                {name: value for name, value in values.items() if value is not None}
-            )
-    return [(*place, *(values.get(name) for name in _CONTACT_COLUMNS)) for place, values in found.items()]
-
-
-def contact_key(contact: Contact) -> str:
-    """What a person is found again by: e-mail, else LinkedIn, else the name, else what there is."""
-    for kind, value in (("email", contact.email), ("linkedin", contact.linkedin)):
-        if value:
-            return normalise.key(kind, value.casefold())
-    name = " ".join(filter(None, (contact.first_name, contact.last_name)))
-    if name:
-        return normalise.key("name", normalise.name_key(name))
-    return normalise.key("other", contact.phone or contact.title or "")
 
 
 def _deals(resolved: Iterable[Resolved]) -> list[Values]:

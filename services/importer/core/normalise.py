@@ -3,9 +3,13 @@
 import hashlib
 import re
 import unicodedata
-from datetime import date
 from uuid import UUID
 
+from stdnum.exceptions import ValidationError
+from stdnum.fr import siren as _siren
+from stdnum.fr import siret as _siret
+
+from services.importer.core.formulas import restored
 from shared.mapping import unaccented
 
 # White space and characters that print nothing, which exports leave around values.
@@ -16,7 +20,7 @@ _WORDS = ("n/a", "#n/a", "n.a.", "null", "(null)", "<null>", "none", "(none)", "
 _ERRORS = ("#VALUE!", "#NAME?", "#DIV/0!", "#NUM!")
 _PLACEHOLDERS = frozenset(
     [spelling for word in _WORDS for spelling in (word, word.upper(), word.capitalize(), word.title())]
-    + ["-", "--", "---", "\u2013", "\u2014", *_ERRORS]
+    + ["\\N", "-", "--", "---", "\u2013", "\u2014", *_ERRORS]
     # "Nan" and "Nil" are given names, so only the spellings of programs count.
     + ["nan", "NaN", "NAN", "nil", "NIL"]
 )
@@ -25,11 +29,8 @@ _HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|x
 _LOCAL_PART = re.compile(r"""[^\s@"(),:;<>\[\]\\]{1,64}""")
 _NOT_WORD = re.compile(r"[\W_]+")
 _SEPARATORS = str.maketrans("", "", " .-\u00a0\u202f\t")
-_DOUBLED = str.maketrans("0123456789", "0246813579")  # the digit sum of each digit's double
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _MAX_KEY_BYTES = 500
-_TIME = r"(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:[.,]\d{1,9})?)?"
-_ISO_DATE = re.compile(rf"(\d{{4}}-\d\d-\d\d)(?:[T ]{_TIME} ?(?:Z|UTC|[+-]\d\d(?::?\d\d)?)?)?", re.ASCII)
 
 
 def text(cell: str) -> str | None:
@@ -37,6 +38,8 @@ def text(cell: str) -> str | None:
     value = cell.strip()
     if not value.isascii():
         value = value.strip(_INVISIBLE)
+    if value[:1] == "'":
+        value = restored(value)
     return None if not value or value in _PLACEHOLDERS else value
 
 
@@ -125,35 +128,24 @@ def siren(number: str) -> str | None:
     digits = number.translate(_SEPARATORS)
     if not (digits.isascii() and digits.isdigit()) or len(digits) not in (9, 14):
         return None
-    company = digits[:9]
     # Nine zeros pass the check digit, and stand for "unknown" in exports.
-    if company == "000000000" or not _luhn(company):
-        return None
-    return company if len(digits) == 9 or _siret(digits) else None
-
-
-def _siret(digits: str) -> bool:
-    # La Poste ran out of numbers with check digits: its branches have a digit sum that 5 divides instead.
-    if digits.startswith("356000000") and digits != "35600000000048":
-        return sum(map(int, digits)) % 5 == 0
-    return _luhn(digits)
-
-
-def _luhn(digits: str) -> bool:
-    folded = digits[-1::-2] + digits[-2::-2].translate(_DOUBLED)
-    # Summing bytes takes a third of the time of summing ints made of characters; 48 is "0".
-    return (sum(folded.encode()) - 48 * len(folded)) % 10 == 0
-
-
-def iso_date(value: str) -> str | None:
-    """Take the date of `YYYY-MM-DD`, with or without a time of day; every other spelling would be a guess."""
-    found = _ISO_DATE.fullmatch(value)
-    if found is None:
+    if digits.startswith("000000000"):
         return None
     try:
-        return date.fromisoformat(found[1]).isoformat()
-    except ValueError:
+        return str(_siren.validate(digits)) if len(digits) == 9 else str(_siret.validate(digits))[:9]
+    except ValidationError:
         return None
+
+
+def phone_key(phone: str) -> str | None:
+    """Fold a phone number for comparison: its digits, with `+` before a country's code; None without digits.
+
+    National numbers stay national: which country they belong to cannot be told from the file.
+    """
+    digits = "".join(char for char in phone[:60].replace("(0)", "") if "0" <= char <= "9")
+    if phone.lstrip().startswith("+"):
+        return f"+{digits}" if digits else None
+    return f"+{digits[2:]}" if digits.startswith("00") and len(digits) > 9 else digits or None
 
 
 def lead_id(value: str) -> UUID | None:

@@ -6,17 +6,22 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record of the file; `line` is the physical line, from 1, on which it begins."""
+    """One record of the file; `line` is the physical line, from 1, on which it begins.
+
+    `flag` names what was odd about a record that is imported all the same: "short_row" or "stray_quote".
+    """
 
     line: int
     cells: tuple[str, ...]
+    flag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Blank:
-    """A record without any text: ignored, but counted."""
+class Skipped:
+    """A record that is no row of the table: ignored, but counted. `code` says why."""
 
     line: int
+    code: str = "blank"  # or "preamble", "repeated_header", "footer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +32,21 @@ class Reject:
     column: str | None
     code: str
     reason: str
+    value: str = ""  # the cell's shape, see `masked`
+    record: int = 0  # number of the record, from 1; neither the header nor what is skipped counts
+    cells: tuple[str, ...] = field(default=(), repr=False, compare=False)  # the record; its text when it has no cells
 
 
 @dataclass(frozen=True, slots=True)
 class Warning_:  # noqa: N801 - the built-in Warning is an exception
-    """A cell that is left out of a record that is imported; `reason` never holds the cell's value."""
+    """Something odd in a record that is imported; `reason` never holds a cell's value."""
 
     line: int
     column: str | None
     code: str
     reason: str
+    value: str = ""
+    record: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +97,10 @@ class LeadRow:
     deal_crm_id: str | None = None
     unknown_status: str | None = None  # text of a status that the mapping does not know
     warnings: tuple[Warning_, ...] = ()
+    cells: tuple[str, ...] = field(default=(), repr=False, compare=False)  # the record, in case it is rejected later
+
+
+def masked(cell: str) -> str:
+    """The shape of a cell, to find it by without telling what it holds: letters are x, digits are 9."""
+    shape = "".join("9" if char.isdigit() else "x" if char.isalpha() else char for char in cell.strip()[:40])
+    return "".join(char if char.isprintable() else "?" for char in shape)

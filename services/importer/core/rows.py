@@ -1,58 +1,45 @@
 """Reads physical lines into records: strict about quotes, bounded, and a bad record costs nothing but itself."""
 
 import csv
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from services.importer.core.dialect import Dialect
-from services.importer.core.record import Blank, Record, Refusal, Reject
+from services.importer.core.dialect import SEPARATOR, Dialect
+from services.importer.core.record import Record, Reject, Skipped
 
 _BOM = "\ufeff"
-_REASONS = {
+_KEPT_CHARS = 10_000  # of a record that could not be split
+REASONS = {
     "unclosed_quote": "A quote that opens a cell of this record is not closed properly. Close it, and double"
     " each quote inside a quoted cell.",
     "bad_quoting": "There is text after the closing quote of a cell. Double each quote inside a quoted cell.",
     "record_too_large": "This line is far too long for one record. Check its line ends and quotes.",
     "cell_too_large": "A cell of this record holds too much text. Shorten it.",
     "nul_byte": "A cell of this record holds a NUL character. Remove it, or export the file as UTF-8 text.",
-    "bad_text": "This record holds half of a character. Export the file as UTF-8 text.",
+    "bad_text": "This record holds bytes that are no text in the file's encoding. Export the file as UTF-8.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The largest record that is still read, in physical lines, characters and cells."""
+    """The largest record and header that are still read, in physical lines, characters and cells."""
 
     record_lines: int = 1_000
     record_chars: int = 1_000_000
     cell_chars: int = 100_000
     columns: int = 2_000
+    header_chars: int = 100_000
+    rows: int = 20_000_000
 
 
 LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The names of the columns, stripped; a blank name cannot be mapped, a name may stand more than once."""
-
-    line: int
-    names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A header, the number of blank records before it, and the records after it, each as wide as the header."""
-
-    header: Header
-    blank_before: int
-    records: Iterator[Record | Reject | Blank]
-
-
-def read(lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS) -> Iterator[Record | Reject | Blank]:
+def read(lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS) -> Iterator[Record | Reject | Skipped]:
     """Yield one outcome for each record, in order and with the line on which it begins.
 
     `lines` keep their line ends and are split at LF, CRLF and CR only. A record whose quote does not close is
@@ -63,54 +50,17 @@ def read(lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS) -> Ite
     yield from _Reader(lines, dialect, limits)
 
 
-def read_table(lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS) -> Table | Refusal:
-    """Read the header, then yield records padded to its width; surplus cells are dropped if empty, else rejected."""
-    outcomes = read(lines, dialect, limits)
-    blanks = 0
-    for outcome in outcomes:
-        if isinstance(outcome, Blank):
-            blanks += 1
-        elif isinstance(outcome, Reject):
-            return Refusal("bad_header", f"Line {outcome.line}, the header, cannot be read. {outcome.reason}")
-        else:
-            top = header(outcome, limits)
-            return top if isinstance(top, Refusal) else Table(top, blanks, _fitted(outcomes, len(top.names)))
-    return Refusal("empty_file", "The file holds no text. It needs a header row with the names of the columns.")
+def stray_quotes(dialect: Dialect) -> re.Pattern[str] | None:
+    """Finds a lone quote amid text, which says that a separator or a quote beside it is missing."""
+    if not dialect.quote or dialect.escape == "\\":
+        return None
+    mark = dialect.delimiter if len(dialect.delimiter) == 1 else SEPARATOR
+    text = f"[^{re.escape(mark + dialect.quote)}\\s]"
+    return re.compile(f"{text} ?{dialect.quote}{text}")
 
 
-def header(first: Record, limits: Limits = LIMITS) -> Header | Refusal:
-    """Take the first record as the names of the columns."""
-    names = tuple(cell.strip().lstrip(_BOM).strip() for cell in first.cells)
-    if any("\0" in name for name in names):
-        return Refusal("bad_header", f"Line {first.line}, the header, cannot be read. {_REASONS['nul_byte']}")
-    width = max((place for place, name in enumerate(names, 1) if name), default=0)
-    if not width:
-        return Refusal("bad_header", f"No column has a name in line {first.line}, the header. Name the columns.")
-    if width > limits.columns:
-        return Refusal("too_many_columns", f"The file has {width} columns; at most {limits.columns} can be imported.")
-    return Header(first.line, names)
-
-
-def _fitted(outcomes: Iterator[Record | Reject | Blank], width: int) -> Iterator[Record | Reject | Blank]:
-    for outcome in outcomes:
-        if type(outcome) is Record and len(outcome.cells) != width:
-            yield _fit(outcome, width)
-        else:
-            yield outcome
-
-
-def _fit(record: Record, width: int) -> Record | Reject:
-    cells, count = record.cells, len(record.cells)
-    if count < width:
-        return Record(record.line, cells + ("",) * (width - count))
-    if any(map(str.strip, cells[width:])):
-        reason = f"The record has {count} cells, the header {width}. Put quotes around cells that hold the separator."
-        return Reject(record.line, None, "extra_cells", reason)
-    return Record(record.line, cells[:width])
-
-
-def _reject(line: int, code: str) -> Reject:
-    return Reject(line, None, code, _REASONS[code])
+def _reject(line: int, code: str, text: str) -> Reject:
+    return Reject(line, None, code, REASONS[code], cells=(text[:_KEPT_CHARS].rstrip("\r\n"),))
 
 
 def _encodable(text: str) -> bool:
@@ -131,8 +81,11 @@ class _Reader:
     def __init__(self, lines: Iterable[str], dialect: Dialect, limits: Limits) -> None:
         self._source = iter(lines)
         self._limits = limits
+        self._dialect = dialect
         self._quote = dialect.quote
-        self._csv = csv.reader((), delimiter=dialect.delimiter, quotechar=dialect.quote, strict=True).dialect
+        self._csv = csv.reader((), strict=True, **dialect.options()).dialect  # type: ignore[arg-type]
+        self._stray = stray_quotes(dialect)
+        self._plain = len(dialect.delimiter) == 1 and dialect.escape != "\\"
         self._ahead: deque[str] = deque()
         self._line = 0  # number of the line at hand
         self._chars = 0  # characters up to the end of it
@@ -140,7 +93,7 @@ class _Reader:
         self._open_chars = 0  # ...where so many characters were read...
         self._doomed = False  # ...and whose quote closes wrongly, or never, after it
 
-    def __iter__(self) -> Iterator[Record | Reject | Blank]:
+    def __iter__(self) -> Iterator[Record | Reject | Skipped]:
         line = self._take()
         if line is not None:
             line = line.removeprefix(_BOM)
@@ -149,16 +102,20 @@ class _Reader:
             line = self._take()
 
     def _take(self) -> str | None:
-        line = self._ahead.popleft() if self._ahead else next(self._source, None)
+        line = self._ahead.popleft() if self._ahead else self._next()
         if line is not None:
             self._line += 1
             self._chars += len(line)
         return line
 
-    def _outcome(self, line: str) -> Record | Reject | Blank:
+    def _next(self) -> str | None:
+        line = next(self._source, None)
+        return line if line is None or self._plain else self._dialect.prepared(line)
+
+    def _outcome(self, line: str) -> Record | Reject | Skipped:
         number = self._line
         if len(line) > self._limits.record_chars:
-            return _reject(number, "record_too_large")
+            return self._rejected(number, "record_too_large", line)
         try:
             # The second line closes what the first leaves open, and is asked for only then.
             reader = csv.reader((line, self._quote), self._csv)
@@ -166,24 +123,28 @@ class _Reader:
             if reader.line_num > 1:
                 more = self._lines_to_close(len(line))
                 if not more:
-                    return _reject(number, "unclosed_quote")
+                    return self._rejected(number, "unclosed_quote", line)
                 lines = [line, *islice(iter(self._take, None), more)]
                 cells, text = next(csv.reader(lines, self._csv)), "".join(lines)
         except csv.Error:
-            return _reject(number, "bad_quoting")
+            return self._rejected(number, "bad_quoting", line)
         return self._checked(number, cells, text)
 
-    def _checked(self, number: int, cells: list[str], text: str) -> Record | Reject | Blank:
+    def _rejected(self, number: int, code: str, text: str) -> Reject:
+        return _reject(number, code, self._dialect.original(text))
+
+    def _checked(self, number: int, cells: list[str], text: str) -> Record | Reject | Skipped:
         if "\0" in text:
-            return _reject(number, "nul_byte")
+            return self._rejected(number, "nul_byte", text)
         if not text.isascii() and not _encodable(text):
-            return _reject(number, "bad_text")
+            return self._rejected(number, "bad_text", text)
         limit = self._limits.cell_chars
         if len(text) > limit and any(len(cell) > limit for cell in cells):
-            return _reject(number, "cell_too_large")
+            return self._rejected(number, "cell_too_large", text)
         if not any(map(str.strip, cells)):
-            return Blank(number)
-        return Record(number, tuple(cells))
+            return Skipped(number)
+        flag = "stray_quote" if self._stray and self._quote in text and self._stray.search(text) else ""
+        return Record(number, tuple(cells) if self._plain else tuple(map(self._dialect.restored, cells)), flag)
 
     def _lines_to_close(self, length: int) -> int:
         """Count the lines after the one at hand until its quote closes; 0 when it does not within the limits."""
@@ -208,7 +169,7 @@ class _Reader:
     def _peek(self, place: int) -> str | None:
         if place < len(self._ahead):
             return self._ahead[place]
-        line = next(self._source, None)
+        line = self._next()
         if line is not None:
             self._ahead.append(line)
         return line

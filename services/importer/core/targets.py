@@ -2,9 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Literal
 
 from services.importer.core import normalise
+from services.importer.core.dates import date_of, datetime_of
+from services.importer.core.doubt import Doubt
+from services.importer.core.numbers import number, price
 from shared.mapping import COMPANY_NAME, MAX_NAME, STATUS
+
+# A cell and its column's proven format (see `proof`) to a value, or to why there is none.
+Read = Callable[[str, str | None], object | Doubt]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,19 +21,70 @@ class Kind:
 
     attribute: str
     limit: int = 2_000
-    parse: Callable[[str], object | None] | None = None
-    code: str = ""
-    advice: str = ""
+    read: Read | None = None  # None: the text as it is
     too_long: str = "too_long"
-    fatal: bool = False
+    fatal: bool = False  # a bad cell costs the whole row
+    proof: Literal["", "date", "number"] = ""  # what the column's cells must prove before they can be read
 
 
-_DATE = Kind("status_date", 100, normalise.iso_date, "date_not_understood", "Write dates as YYYY-MM-DD.")
-_WEBSITE = Kind("website", 2_000, normalise.host, "bad_website", "It is no web address such as www.company.com.")
-_EMAIL = Kind("email", 2_000, normalise.email, "bad_email", "It is no e-mail address such as name@company.com.")
-_SIREN = Kind("siren", 100, normalise.siren, "bad_siren", "It is no valid SIREN (9 digits) or SIRET (14 digits).")
-_ID_ADVICE = "It is no LEADBAY_ID. Leave the cell as Leadbay exported it, or empty for a new lead."
-_ID = Kind("leadbay_id", 2_000, normalise.lead_id, "bad_leadbay_id", _ID_ADVICE, "bad_leadbay_id", fatal=True)
+@dataclass(frozen=True, slots=True)
+class CustomField:
+    """One of the organisation's custom fields, as the mapping's version knows it."""
+
+    name: str
+    kind: str  # TEXT, NUMBER, PRICE, DATE, DATETIME or EXTERNAL_ID
+    currency: str | None = None
+    format: str | None = None
+    url_template: str | None = None
+
+
+def custom(target: str, field: CustomField) -> Kind:
+    """How cells of a custom field are read; its attribute is its target, `CUSTOM.n`."""
+    match field.kind:
+        case "NUMBER":
+            return Kind(target, 200, number, proof="number")
+        case "PRICE":
+            return Kind(target, 200, partial(_price, currency=field.currency), proof="number")
+        case "DATE":
+            return Kind(target, 200, partial(_dated, date_of, field.format), proof="" if field.format else "date")
+        case "DATETIME":
+            return Kind(target, 200, partial(_dated, datetime_of, field.format), proof="" if field.format else "date")
+        case "EXTERNAL_ID":
+            return Kind(target, 500)
+        case _:
+            return Kind(target)
+
+
+def _price(cell: str, decimal: str | None, currency: str | None) -> str | Doubt:
+    return price(cell, decimal, currency)
+
+
+def _dated(read: Callable[..., str | Doubt], declared: str | None, cell: str, order: str | None) -> str | Doubt:
+    return read(cell, order, declared)
+
+
+def _checked(parse: Callable[[str], object | None], code: str, advice: str) -> Read:
+    """A reading that says `code` where the parser finds nothing of its kind."""
+    doubt = Doubt(code, advice)
+
+    def read(cell: str, _format: str | None) -> object | Doubt:
+        value = parse(cell)
+        return doubt if value is None else value
+
+    return read
+
+
+_DATE = Kind("status_date", 200, date_of, proof="date")
+_WEBSITE = Kind(
+    "website", read=_checked(normalise.host, "bad_website", "It is no web address such as www.company.com.")
+)
+_ADDRESS = _checked(normalise.email, "bad_email", "It is no e-mail address such as name@company.com.")
+_NUMBER = _checked(normalise.siren, "bad_siren", "It is no valid SIREN (9 digits) or SIRET (14 digits).")
+_ID = _checked(
+    normalise.lead_id,
+    "bad_leadbay_id",
+    "It is no LEADBAY_ID. Leave the cell as Leadbay exported it, or empty for a new lead.",
+)
 # Keys of the database's indexes stay under 2,000 bytes: 500 characters of four bytes.
 LEAD: dict[str, Kind] = {
     COMPANY_NAME: Kind("name", 500, too_long="company_name_too_long", fatal=True),
@@ -40,17 +99,17 @@ LEAD: dict[str, Kind] = {
     "LEAD_SECTOR": Kind("sector"),
     "LEAD_SIZE": Kind("size"),
     "CRM_ID": Kind("crm_id", 500),
-    "LEADBAY_ID": _ID,
+    "LEADBAY_ID": Kind("leadbay_id", read=_ID, too_long="bad_leadbay_id", fatal=True),
     "DEAL_CRM_ID": Kind("deal_crm_id", 500),
-    "EMAIL": _EMAIL,
+    "EMAIL": Kind("email", read=_ADDRESS),
     "OWNER": Kind("owner"),
     "SCORE": Kind("score"),
-    "SIREN": _SIREN,
+    "SIREN": Kind("siren", 100, _NUMBER),
 }
 CONTACT: dict[str, Kind] = {
     "CONTACT_FIRST_NAME": Kind("first_name"),
     "CONTACT_LAST_NAME": Kind("last_name"),
-    "CONTACT_EMAIL": _EMAIL,
+    "CONTACT_EMAIL": Kind("email", read=_ADDRESS),
     "CONTACT_PHONE_NUMBER": Kind("phone"),
     "CONTACT_TITLE": Kind("title"),
     "CONTACT_LINKEDIN": Kind("linkedin"),

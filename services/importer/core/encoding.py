@@ -1,0 +1,146 @@
+"""In which encoding a file's bytes are text: declared, else by its mark, else strict UTF-8, else by a detector."""
+
+import codecs
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import chardet
+
+from services.importer.core.record import Refusal
+
+SAMPLE_BYTES = 256 * 1024
+_EVIDENCE_BYTES = 128 * 1024
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_BINARIES = (
+    (b"PK\x03\x04", "It looks like an Excel or ZIP file"),
+    (b"\xd0\xcf\x11\xe0", "It looks like an old Excel file"),
+    (b"%PDF", "It looks like a PDF file"),
+    (b"\x89PNG", "It looks like a picture"),
+    (b"GIF8", "It looks like a picture"),
+    (b"\xff\xd8\xff", "It looks like a picture"),
+    (b"\x7fELF", "It looks like a program"),
+    (b"\x1f\x8b", "It looks like a compressed file"),
+    (b"SQLite format 3\0", "It looks like a database"),
+    (b"{\\rtf", "It looks like a Word document"),
+)
+_MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)\b", re.IGNORECASE)
+_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f\x01\x1a"))
+_ESCAPES = (b"\x1b$", b"\x1b(", b"~{")  # ISO-2022 and HZ write other scripts in ASCII
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_MUCH_MORE = 10  # good characters for one bad byte, in a file that is UTF-8 all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A codec of Python that decodes the file, and how sure that is, from 0 to 100."""
+
+    name: str
+    confidence: int
+
+
+@dataclass(slots=True)
+class Survey:
+    """What one pass over a file's bytes tells about its encoding; `see` takes them chunk by chunk."""
+
+    head: bytes = b""
+    foreign: bytes = b""  # lines with bytes beyond ASCII, for the detector
+    good: int = 0  # bytes beyond ASCII that are well-formed UTF-8
+    bad: int = 0  # bytes that are not
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    )
+
+    def see(self, chunk: bytes, *, last: bool = False) -> bool:
+        """Take one chunk; whether more of the file can still change the answer."""
+        self.head += chunk[: SAMPLE_BYTES - len(self.head)]
+        text = self._decoder.decode(chunk, last)
+        if not chunk.isascii():
+            bad = 0 if _encodable(text) else len(_UNDECODED.findall(text))
+            self.bad += bad
+            self.good += max(0, len(chunk) - len(text))
+            self._keep(chunk)
+        return marked(self.head) is None and not self._is_hopeless()
+
+    def _is_hopeless(self) -> bool:
+        return len(self.head) >= SAMPLE_BYTES and self.bad > 100 and self.bad * _MUCH_MORE > self.good
+
+    def _keep(self, chunk: bytes) -> None:
+        room = _EVIDENCE_BYTES - len(self.foreign)
+        if room > 0:
+            lines = (line for line in chunk[: 4 * SAMPLE_BYTES].splitlines(keepends=True) if not line.isascii())
+            self.foreign += b"".join(lines)[:room]
+
+
+def survey(chunks: Iterable[bytes]) -> Survey:
+    """Look at a file's bytes until they have told what they can."""
+    found = Survey()
+    for chunk in chunks:
+        if not found.see(chunk):
+            return found
+    found.see(b"", last=True)
+    return found
+
+
+def decide(found: Survey, declared: str | None = None) -> Encoding | Refusal:
+    """Name the encoding, or refuse what is no text. A declared encoding is taken as it is."""
+    if refusal := _binary(found.head):
+        return refusal
+    if declared:
+        return Encoding(declared, 100)
+    if mark := marked(found.head):
+        return Encoding(mark, 100)
+    zeros = found.head.count(0) > 0.05 * len(found.head)
+    escaped = any(escape in found.head for escape in _ESCAPES)
+    if not zeros and not escaped and (not found.bad or found.good > _MUCH_MORE * found.bad):
+        return Encoding("utf-8", 100)
+    return _detected(found, whole=zeros or escaped) or _refusal(found, escaped=escaped)
+
+
+def marked(head: bytes) -> str | None:
+    """The encoding that a byte order mark names."""
+    return next((name for mark, name in _MARKS if head.startswith(mark)), None)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _binary(head: bytes) -> Refusal | None:
+    what = next((words for magic, words in _BINARIES if head.startswith(magic)), None)
+    if what is None and _MARKUP.match(head):
+        what = "It looks like a web page or XML"
+    if what is None and marked(head) is None and b"\0" not in head[:4096]:
+        controls = len(head) - len(head.translate(None, _CONTROLS))
+        what = "It holds too many control characters for text" if controls > 0.1 * len(head) else None
+    return Refusal("not_text", f"{what}, not like a CSV file.") if what else None
+
+
+def _detected(found: Survey, *, whole: bool) -> Encoding | None:
+    sample = found.head if whole else found.foreign
+    told = chardet.detect(sample, max_bytes=len(sample) + 1)
+    if told["encoding"] is None:
+        return None
+    try:
+        name = codecs.lookup(told["encoding"]).name
+    except LookupError:
+        return None
+    return Encoding(name, round(100 * told["confidence"]))
+
+
+def _refusal(found: Survey, *, escaped: bool) -> Encoding | Refusal:
+    if escaped and not found.bad:
+        return Encoding("utf-8", 100)
+    if b"\0" in found.head:
+        return Refusal("not_text", "It holds too many zero bytes for text, not like a CSV file.")
+    return Refusal("encoding_unknown", "Its bytes are text in no encoding that could be told.")

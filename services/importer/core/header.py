@@ -1,0 +1,104 @@
+"""Where the table begins: what stands before its header, and whether the file has one at all."""
+
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from services.importer.core.record import Record
+from services.importer.core.shapes import kind_of
+from services.importer.core.vocabulary import meaning
+from shared.mapping import unaccented
+
+_ROWS_BELOW = 30
+_ENOUGH_FILLED = 0.6  # of a table's cells are filled in its header
+_TYPED = frozenset({"number", "money", "time", "email", "url", "phone", "uuid", "code"})
+# Cells that no column is ever called.
+_VALUES = frozenset({"email", "url", "uuid", "money", "time"})
+_NAME_CHARS = 100  # of a cell that are read as a name
+_SAME = 0.7  # the share of a column's cells that must agree to say what the column holds
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Records before `first` are a preamble; the record at `first` is the header, or the first row without one."""
+
+    first: int
+    has_header: bool
+    width: int  # the commonest number of cells from there on
+
+
+def find_layout(records: Sequence[Record], known: AbstractSet[str] = frozenset()) -> Layout:
+    """Tell from a file's first records, blank ones left out, where its table begins and whether it has a header.
+
+    `known` holds column names that a saved mapping uses, folded by `fold`: they settle the question. Without them a
+    file is taken to have a header unless its first row looks like those below it.
+    """
+    width = _common_width(records)
+    for place, record in enumerate(records[:_ROWS_BELOW]):
+        if known and _names_known(record, known):
+            return Layout(place, has_header=True, width=_common_width(records[place + 1 :]) or len(record.cells))
+    first = next((place for place, record in enumerate(records) if _is_full(record, width)), 0)
+    below = [record.cells for record in records[first + 1 : first + 1 + _ROWS_BELOW]]
+    has_header = _header_score(records[first].cells, below) >= 0
+    return Layout(first, has_header, _common_width(records[first + has_header :]) or len(records[first].cells))
+
+
+def fold(name: str) -> str:
+    """A column's name for comparison: letter case, accents, stray spaces and quotes make no difference."""
+    return " ".join(unaccented(name.strip("\ufeff\"' \t")).split())
+
+
+def _common_width(records: Sequence[Record]) -> int:
+    return max(Counter(len(record.cells) for record in records).items(), key=lambda item: item[1], default=(0, 0))[0]
+
+
+def _names_known(record: Record, known: AbstractSet[str]) -> bool:
+    """Whether the record holds names of the mapping: at least two of them, or all that it has."""
+    found = len(known & {fold(cell) for cell in record.cells if cell.strip()})
+    return found >= min(2, len(known), sum(1 for cell in record.cells if cell.strip())) and found > 0
+
+
+def _is_full(record: Record, width: int) -> bool:
+    """Whether enough cells are filled for a row of the table; a title or a note fills one or two."""
+    if record.cells[0].lstrip().startswith("#") and len(record.cells) < width:
+        return False
+    filled = sum(1 for cell in record.cells if cell.strip())
+    return filled >= (1 if width < 2 else max(2, _ENOUGH_FILLED * width))
+
+
+def _header_score(top: Sequence[str], below: Sequence[Sequence[str]]) -> float:
+    """Above zero when the cells at the top are names, below when they are values like those below them."""
+    texts = [cell.strip() for cell in top if cell.strip()]
+    score = 0.5 - 1.5 * sum(kind_of(cell) in _VALUES for cell in texts)
+    score += 0.5 * sum(_is_known(cell) for cell in texts)
+    score -= 0.25 * (len(texts) - len({fold(text) for text in texts}))
+    if texts and all(kind_of(cell) == "number" for cell in texts):
+        score -= 1
+    for place, cell in enumerate(top):
+        if cell.strip():
+            score += _column_score(cell.strip(), [row[place].strip() for row in below if place < len(row)])
+    return score
+
+
+def _is_known(cell: str) -> bool:
+    """Whether the cell is what exports call a column."""
+    found = meaning(cell[:_NAME_CHARS])
+    return found is not None and found.whole and found.target is not None
+
+
+def _column_score(top: str, below: Sequence[str]) -> float:
+    """How far the cell at the top of a column differs from the cells below it."""
+    cells = [cell for cell in below if cell]
+    if not cells:
+        return 0.0
+    kind, count = Counter(map(kind_of, cells)).most_common(1)[0]
+    same = count >= _SAME * len(cells)
+    if same and kind in _TYPED:
+        return -1.0 if kind_of(top) == kind else 1.0
+    if top in cells:
+        return -0.75
+    lengths = [len(cell) for cell in cells]
+    if len(cells) > 2 and min(lengths) == max(lengths):
+        return 0.25 if len(top) != lengths[0] else -0.25
+    return 0.0

@@ -1,0 +1,172 @@
+"""A file as a table: its header, and the records below it, each as wide as the header."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from itertools import chain, islice
+
+from services.importer.core.dialect import Dialect, declared_delimiter
+from services.importer.core.footer import footers
+from services.importer.core.header import Layout, find_layout
+from services.importer.core.record import Record, Refusal, Reject, Skipped, Warning_
+from services.importer.core.rows import LIMITS, Limits, read
+from services.importer.core.salvage import split_leniently
+
+Outcome = Record | Reject | Skipped
+
+_HEAD = 60  # records by which the table's shape is judged
+_TAIL = 6  # records at the end among which a footer may stand
+_BOM = "\ufeff"
+_NEARLY = 0.6  # of the columns have a name in a header that can be mended
+_HABIT = 0.9  # the share of rows that makes an oddity the file's own way
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The names of the columns, stripped; a blank name cannot be mapped, a name may stand more than once.
+
+    `line` is None when the file has no header: then its columns are called #1, #2 and so on.
+    """
+
+    line: int | None
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A header, what stands before it, and the records after it, each as wide as the header."""
+
+    header: Header
+    before: tuple[Skipped | Reject, ...]
+    notes: tuple[Warning_, ...]
+    records: Iterator[Outcome]
+
+
+def read_table(
+    lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS, known: AbstractSet[str] = frozenset()
+) -> Table | Refusal:
+    """Find the header, then yield records padded to its width.
+
+    Short records are flagged, records with extra cells are rejected, unless extra empty ones are the file's habit.
+    `known` are names of columns, folded, that the header is known by.
+    """
+    outcomes = read(lines, dialect, limits)
+    head = _mended([outcome for outcome in islice(outcomes, _HEAD) if not _is_hint(outcome, dialect)], dialect)
+    if isinstance(head, Refusal):
+        return head
+    records = [outcome for outcome in head if isinstance(outcome, Record)]
+    if not records:
+        return Refusal("empty_file", "The file holds no text. It needs a header row with the names of the columns.")
+    layout = find_layout(records, known)
+    top = _header(records, layout, limits)
+    if isinstance(top, Refusal):
+        return top
+    first = records[layout.first]
+    begin = next(place for place, outcome in enumerate(head) if outcome is first)
+    rows = chain(head[begin + layout.has_header :], outcomes)
+    fitted = _fitted(rows, len(top.names), first.cells if layout.has_header else None, dialect)
+    return Table(top, *_above(head[:begin], first), _without_footer(fitted, len(top.names)))
+
+
+def _is_hint(outcome: Outcome, dialect: Dialect) -> bool:
+    """Excel's `sep=;` in the first line."""
+    return (
+        isinstance(outcome, Record) and outcome.line == 1 and declared_delimiter(dialect.delimiter.join(outcome.cells))
+    )
+
+
+def _mended(head: list[Outcome], dialect: Dialect) -> list[Outcome] | Refusal:
+    """The outcomes with the header in its place, although its quotes are wrong, if the rows below bear that out."""
+    place = next((place for place, outcome in enumerate(head) if not isinstance(outcome, Skipped)), None)
+    first = None if place is None else head[place]
+    if place is None or not isinstance(first, Reject):
+        return head
+    refusal = Refusal("bad_header", f"Line {first.line}, the header, cannot be read. {first.reason}")
+    records = [outcome for outcome in head if isinstance(outcome, Record)]
+    if first.code not in ("unclosed_quote", "bad_quoting") or not records:
+        return refusal
+    text, width = first.cells[0], find_layout(records).width
+    splits = (split_leniently(text, dialect), tuple(text.split(dialect.delimiter)))
+    fitting = [cells for cells in splits if cells is not None and _NEARLY * width <= len(cells) <= width]
+    if not fitting:
+        return refusal
+    names = tuple(cell.strip(f" {dialect.quote}") for cell in max(fitting, key=len))
+    return [*head[:place], Record(first.line, names, "stray_quote"), *head[place + 1 :]]
+
+
+def _header(records: Sequence[Record], layout: Layout, limits: Limits) -> Header | Refusal:
+    first = records[layout.first]
+    if not layout.has_header:
+        width = max(layout.width, len(first.cells))
+        return _checked(Header(None, tuple(f"#{place}" for place in range(1, width + 1))), limits)
+    names = tuple(cell.strip().lstrip(_BOM).strip() for cell in first.cells)
+    return _checked(Header(first.line, _as_wide_as_rows(names, records[layout.first + 1 :], layout.width)), limits)
+
+
+def _checked(header: Header, limits: Limits) -> Header | Refusal:
+    width = max((place for place, name in enumerate(header.names, 1) if name), default=0)
+    if not width:
+        return Refusal("bad_header", f"No column has a name in line {header.line}, the header. Name the columns.")
+    if width > limits.columns:
+        return Refusal("too_many_columns", f"The file has {width} columns; at most {limits.columns} can be imported.")
+    longest = max(map(len, header.names))
+    if longest > limits.header_chars:
+        return Refusal("header_too_long", f"A column's name has {longest} characters. Check the header's quotes.")
+    return header
+
+
+def _as_wide_as_rows(names: tuple[str, ...], rows: Sequence[Record], width: int) -> tuple[str, ...]:
+    """The names beside their cells where the header alone has a separator too many, or the rows end with one."""
+    if not rows or sum(len(row.cells) == width for row in rows) < _HABIT * len(rows):
+        return names
+    if width > len(names):
+        surplus = sum(any(map(str.strip, row.cells[len(names) :])) for row in rows)
+        return names + ("",) * (width - len(names)) if surplus <= (1 - _HABIT) * len(rows) else names
+    named = tuple(name for name in names if name)
+    return named if len(named) == width < len(names) else names
+
+
+def _fitted(
+    outcomes: Iterable[Outcome], width: int, title: tuple[str, ...] | None, dialect: Dialect
+) -> Iterator[Outcome]:
+    for outcome in outcomes:
+        if type(outcome) is Record:
+            if outcome.cells == title:
+                yield Skipped(outcome.line, "repeated_header")
+            else:
+                yield outcome if len(outcome.cells) == width else _fit(outcome, width)
+        elif type(outcome) is Reject and outcome.code == "bad_quoting":
+            cells = split_leniently(outcome.cells[0], dialect)
+            yield Record(outcome.line, cells, "stray_quote") if cells and len(cells) == width else outcome
+        else:
+            yield outcome
+
+
+def _fit(record: Record, width: int) -> Record | Reject:
+    cells, count = record.cells, len(record.cells)
+    if count < width:
+        return Record(record.line, cells + ("",) * (width - count), "short_row")
+    reason = f"The record has {count} cells, the header {width}. Put quotes around cells that hold the separator."
+    return Reject(record.line, None, "extra_cells", reason, cells=cells)
+
+
+def _without_footer(outcomes: Iterable[Outcome], width: int) -> Iterator[Outcome]:
+    """Hold the last records back until it is known whether they are totals and notes below the table."""
+    tail: deque[Outcome] = deque()
+    for outcome in outcomes:
+        tail.append(outcome)
+        if len(tail) > _TAIL:
+            yield tail.popleft()
+    places = footers(list(tail), width)
+    yield from (Skipped(outcome.line, "footer") if place in places else outcome for place, outcome in enumerate(tail))
+
+
+def _above(outcomes: Sequence[Outcome], first: Record) -> tuple[tuple[Skipped | Reject, ...], tuple[Warning_, ...]]:
+    """What stands above the table, and a word on each line of it, because nothing is dropped or mended silently."""
+    reason = "This line stands above the table and was left out."
+    notes = [Warning_(outcome.line, None, "preamble", reason) for outcome in outcomes if isinstance(outcome, Record)]
+    if first.flag:
+        notes.append(Warning_(first.line, None, first.flag, "The first row of the table has a quote too many."))
+    above = (Skipped(outcome.line, "preamble") if isinstance(outcome, Record) else outcome for outcome in outcomes)
+    return tuple(above), tuple(notes)
