@@ -191,7 +191,7 @@ def _score(dialect: Dialect, lines: Sequence[str]) -> float:
     if width < (2 if _between_quotes(dialect, lines) else least) or not total:
         return 0.0
     # A title above the table is rare in a short file.
-    untitled = 0.4 if len(rows[0].cells) == 1 and len(rows) < _SHORT else 1.0
+    untitled = 0.2 if len(rows[0].cells) == 1 and len(rows) < _SHORT else 1.0
     agreement = untitled * count / total
     spread = 1 - 0.04 * min(len(counts) - 1, 5)
     return trust * agreement * spread * math.sqrt(1 - 1 / width) * _sense(rows, dialect.quote)
