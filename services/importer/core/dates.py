@@ -3,15 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import lru_cache
-from itertools import pairwise
 from typing import Literal
 
+from services.importer.core.date_formats import pattern_of
+from services.importer.core.date_words import HALF, LEADING_WORDS, MONTHS, WEEKDAYS, ZONE
 from services.importer.core.doubt import Doubt
 from shared.mapping import unaccented
 
 _LONGEST = 100  # characters of a cell
-_LONGEST_FORMAT = 40
 _YEARS = range(1900, 2201)
 _NOT_UNDERSTOOD = Doubt(
     "date_not_understood",
@@ -20,10 +19,6 @@ _NOT_UNDERSTOOD = Doubt(
 _NOT_AS_DECLARED = Doubt(
     "date_not_understood",
     "This date is not spelled as the custom field's format says. Export dates in that format or as YYYY-MM-DD.",
-)
-_UNUSABLE_FORMAT = Doubt(
-    "date_not_understood",
-    "The custom field's date format cannot be used. Correct it, for example to DD/MM/YYYY.",
 )
 _SERIAL_NUMBER = Doubt(
     "date_not_understood",
@@ -40,40 +35,12 @@ _IMPOSSIBLE = Doubt(
     f" {_YEARS[0]} to {_YEARS[-1]}. Correct it where the file is made.",
 )
 
-# English, French, German, Spanish and Italian names in lower case without accents, month by month.
-_MONTH_NAMES = (
-    "january jan janvier janv januar janner jaenner enero ene gennaio gen",
-    "february feb fevrier fevr fev februar febrero febbraio",
-    "march mar mars marz maerz mrz marzo",
-    "april apr avril avr abril abr aprile",
-    "may mai mayo maggio mag",
-    "june jun juin juni junio giugno giu",
-    "july jul juillet juil juli julio luglio lug",
-    "august aug aout aou agosto ago",
-    "september sept sep septembre septiembre setiembre settembre set",
-    "october oct octobre oktober okt octubre ottobre ott",
-    "november nov novembre noviembre",
-    "december dec decembre dezember dez diciembre dic dicembre",
-)
-_MONTHS = {name: month for month, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
-_WEEKDAY_NAMES = (
-    "monday tuesday wednesday thursday friday saturday sunday mon tue tues wed thu thur thurs fri sat sun",
-    "lundi mardi mercredi jeudi vendredi samedi dimanche lun mar mer jeu ven sam dim",
-    "montag dienstag mittwoch donnerstag freitag samstag sonnabend sonntag mo di mi do fr sa so",
-    "lunes martes miercoles jueves viernes sabado domingo lun mar mie jue vie sab dom",
-    "lunedi martedi mercoledi giovedi venerdi sabato domenica lun mar mer gio ven sab dom",
-)
-_WEEKDAYS = frozenset(name for names in _WEEKDAY_NAMES for name in names.split())
-_LEADING_WORDS = _WEEKDAYS | {"the", "le", "der", "den", "el", "il"}
-
-_ZONE = r"(?P<zone>z|utc|gmt|[+-][0-9]{2}(?::?[0-9]{2})?)"
-_HALF = r"(?P<half>[ap])\.?m\.?"
 # Behind a T the colons may be missing, as in 20260131T143000Z.
 _CLOCK = re.compile(
     r"(?:(?P<t>(?<=[0-9])t)|,? (?:(?:at|a|um|alle) )?)"
     r"(?P<hour>(?(t)[0-9]{2}|[0-9]{1,2}))(?(t):?|(?::| ?h ?))(?P<minute>[0-9]{2})"
     r"(?:(?(t):?|:)(?P<second>[0-9]{2})(?:[.,][0-9]{1,9})?)?"
-    rf"(?: ?{_HALF})?(?: ?{_ZONE})?\Z"
+    rf"(?: ?{HALF})?(?: ?{ZONE})?\Z"
 )
 _BASIC = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})")
 _YEAR_FIRST = re.compile(r"([0-9]{4})([-/. ])([0-9]{1,2})\2([0-9]{1,2})")
@@ -88,45 +55,6 @@ _NAMED = (
     re.compile(rf"{_MONTH}{_GAP}{{0,3}}{_DAY}{_GAP}{{1,3}}{_YEAR}"),
     re.compile(rf"(?P<year>[0-9]{{4}}){_GAP}{{0,3}}{_MONTH}{_GAP}{{0,3}}{_DAY}"),
 )
-
-# What declared formats consist of: each part by the name of its pattern, whose last word names what it matches.
-_PATTERNS = {
-    "day": r"(?P<day>[0-9]{1,2})",
-    "month": r"(?P<month>[0-9]{1,2})",
-    "named month": r"(?P<month>[a-z]+)\.?",
-    "year": r"(?P<year>[0-9]{4})",
-    "short year": r"(?P<year>[0-9]{2})",
-    "hour": r"(?P<hour>[0-9]{1,2})",
-    "minute": r"(?P<minute>[0-9]{2})",
-    "second": r"(?P<second>[0-9]{2})",
-    "fraction": r"(?P<fraction>[0-9]{1,9})",
-    "am/pm": _HALF,
-    "zone": _ZONE,
-    "weekday": r"(?P<weekday>[a-z]+)\.?",
-}
-_DIGITS = frozenset(("day", "month", "year", "short year", "hour", "minute", "second", "fraction"))
-_NEEDS = {"minute": "hour", "second": "minute", "fraction": "second", "am/pm": "hour", "zone": "hour"}
-_CODES = {
-    code: part
-    for part, codes in {
-        "day": "%d D DD d dd J JJ j jj",
-        "month": "%m M MM",
-        "named month": "%b %B MMM MMMM mmm mmmm",
-        "year": "%Y YYYY yyyy AAAA aaaa",
-        "short year": "%y YY yy AA aa",
-        "hour": "%H %I H HH h hh",
-        "minute": "%M",
-        "second": "%S s ss",
-        "fraction": "%f S SSS SSSSSS",
-        "am/pm": "%p A a",
-        "zone": "%z Z ZZ X XX XXX 'Z'",
-        "weekday": "%a %A E EEE EEEE ddd dddd",
-    }.items()
-    for code in codes.split()
-}
-_LITERALS = frozenset((" ", "-", "/", ".", ",", ":", "T", "'T'", "h", "'h'"))
-_DIRECTIVE = re.compile(r"%-?[A-Za-z]|.", re.DOTALL)
-_TOKEN = re.compile(r"'[A-Za-z]'|([A-Za-z])\1*|.", re.DOTALL)
 
 
 class DateProof:
@@ -171,15 +99,6 @@ def datetime_of(cell: str, order: str | None, declared: str | None = None) -> st
     """
     moment = _moment(cell, order, declared)
     return moment if isinstance(moment, Doubt) else "T".join(moment)
-
-
-def declared_problem(format: str) -> str | None:
-    """Say in plain words why a declared format cannot be used; None if it can.
-
-    Formats are written with directives, such as %d/%m/%Y %H:%M, or with tokens, such as DD/MM/YYYY or dd.MM.yy HH:mm.
-    """
-    pattern = _pattern(format)
-    return pattern if isinstance(pattern, str) else None
 
 
 def _moment(cell: str, order: str | None, declared: str | None) -> tuple[str, str] | Doubt:
@@ -249,7 +168,7 @@ def _without_leading_words(text: str) -> Iterator[str]:
     yield text
     for _ in range(2):
         word, _space, text = text.partition(" ")
-        if word.rstrip(".,") not in _LEADING_WORDS:
+        if word.rstrip(".,") not in LEADING_WORDS:
             return
         yield text
 
@@ -283,7 +202,7 @@ def _both_orders(found: re.Match[str]) -> tuple[str | Doubt, str | Doubt]:
 
 
 def _day(year: str, month: str, day: str) -> str | Doubt:
-    month_number = int(month) if month.isdigit() else _MONTHS.get(month)
+    month_number = int(month) if month.isdigit() else MONTHS.get(month)
     if month_number is None:
         return _NOT_UNDERSTOOD
     number = int(year)
@@ -296,14 +215,14 @@ def _day(year: str, month: str, day: str) -> str | Doubt:
 
 
 def _as_declared(text: str, declared: str) -> tuple[str, str] | Doubt:
-    pattern = _pattern(declared)
+    pattern = pattern_of(declared)
     if isinstance(pattern, str):
-        return _UNUSABLE_FORMAT
+        return Doubt("date_not_understood", f"The custom field's date format cannot be used. {pattern}")
     found = pattern.fullmatch(text)
     if found is None:
         return _iso(text)
     parts = found.groupdict()
-    if parts.get("weekday", "mon") not in _WEEKDAYS:
+    if parts.get("weekday", "mon") not in WEEKDAYS:
         return _NOT_AS_DECLARED
     return _joined(_day(parts["year"], parts["month"], parts["day"]), _clock(parts))
 
@@ -313,58 +232,3 @@ def _iso(text: str) -> tuple[str, str] | Doubt:
     compact = day[:4] + day[5:7] + day[8:] if day[4:5] == day[7:8] == "-" else day
     found = _BASIC.fullmatch(compact)
     return _joined(_day(found[1], found[2], found[3]), clock) if found else _NOT_AS_DECLARED
-
-
-def _pattern(format: str) -> re.Pattern[str] | str:
-    """What cells of a declared format match, or why the format cannot be used."""
-    if len(format) > _LONGEST_FORMAT:
-        return f"The format is longer than {_LONGEST_FORMAT} characters. Write one such as DD/MM/YYYY."
-    return _compiled(" ".join(format.split()))
-
-
-@lru_cache(maxsize=256)
-def _compiled(format: str) -> re.Pattern[str] | str:
-    pieces = _directive_pieces(format) if "%" in format else _token_pieces(format)
-    if not all(piece in _PATTERNS or piece in _LITERALS for piece in pieces):
-        return "The format holds something that is no part of a date. Write one such as DD/MM/YYYY or %d/%m/%Y."
-    problem = _missing_or_doubled([piece.split()[-1] for piece in pieces if piece in _PATTERNS])
-    if problem is None and ("%I" in format or "%-I" in format) and "am/pm" not in pieces:
-        problem = "The format has %I without %p, so mornings cannot be told from afternoons. Write %H, or add %p."
-    return problem or _joined_pattern(pieces)
-
-
-def _directive_pieces(format: str) -> list[str]:
-    codes = [code.replace("%-", "%") for code in _DIRECTIVE.findall(format)]
-    # Among directives, letters stand for themselves; only Z is a time zone even then.
-    return [_CODES.get(code, code) if code[0] == "%" or code == "Z" else code for code in codes]
-
-
-def _token_pieces(format: str) -> list[str]:
-    pieces: list[str] = []
-    for token in (found[0] for found in _TOKEN.finditer(format)):
-        if token in ("m", "mm"):
-            # As spreadsheets have it: minutes behind an hour, else the month.
-            pieces.append("minute" if "hour" in pieces and "minute" not in pieces else "month")
-        else:
-            pieces.append(_CODES.get(token, token))
-    return pieces
-
-
-def _missing_or_doubled(parts: list[str]) -> str | None:
-    for part in ("day", "month", "year"):
-        if part not in parts:
-            return f"The format has no {part}. Write one such as DD/MM/YYYY or %d/%m/%Y."
-    for part in parts:
-        if parts.count(part) > 1:
-            return f"The format has the {part} twice. Write one such as DD/MM/YYYY HH:mm or %d/%m/%Y %H:%M."
-        if _NEEDS.get(part, part) not in parts:
-            return f"The format has the {part} without the {_NEEDS[part]}. Write one such as DD/MM/YYYY HH:mm."
-    return None
-
-
-def _joined_pattern(pieces: list[str]) -> re.Pattern[str]:
-    pattern = "".join(_PATTERNS.get(piece) or re.escape(piece.strip("'").lower()) for piece in pieces)
-    # Digits that touch can only be told apart by their width: 1112026 is 1 November or 11 January.
-    if any(left in _DIGITS and right in _DIGITS for left, right in pairwise(pieces)):
-        pattern = pattern.replace("{1,2}", "{2}")
-    return re.compile(pattern)

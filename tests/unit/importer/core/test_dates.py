@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.importer.core.dates import DateProof, date_of, datetime_of, declared_problem
+from services.importer.core.date_formats import pattern_of
+from services.importer.core.dates import DateProof, date_of, datetime_of
 from services.importer.core.doubt import Doubt
 
 CODES = {"date_not_understood", "date_ambiguous", "date_impossible"}
@@ -43,6 +44,12 @@ NAMED_STYLES: dict[str, Callable[[date, str], str]] = {
     "2026 August 3": lambda day, month: f"{day.year} {month} {day.day}",
     "mar. 3 August 2026": lambda day, month: f"mar. {day.day} {month} {day.year}",
 }
+
+
+def declared_problem(format: str) -> str | None:
+    """Why a declared format cannot be used."""
+    pattern = pattern_of(format)
+    return pattern if isinstance(pattern, str) else None
 
 
 def code(result: str | Doubt) -> str:
