@@ -96,6 +96,8 @@ class Story:
         self._db = db
         self._companies = crm_export.companies(_ROWS)
         self._connector_id = ""
+        self._preview: Event = {}
+        self._dry: Event = {}
         self._form: dict[str, Any] = {
             "host": self._sshd.host,
             "port": self._sshd.port,
@@ -109,8 +111,10 @@ class Story:
         self._sshd.put(_PATH, crm_export.export(self._companies))
         for chapter in (
             self._test_connection,
+            self._save_mapping,
             self._connect,
             self._touch,
+            self._try_dry,
             self._change,
             self._wrong_password,
             self._mend,
@@ -132,11 +136,19 @@ class Story:
         for step in tested["steps"]:
             console.print(f"    [green]✓[/] {step['name']}")
         console.print(f"    the file has {tested['size']:,} bytes; host key {tested['host_key']}")
+        self._preview = self._ui.wait("sftp_connector.previewed", in_reply_to=tested["in_reply_to"])
+        self._show_preview()
+
+    def _save_mapping(self) -> None:
+        """2. The admin takes the columns as they were suggested, maps three statuses, and saves."""
+        fields = {column["name"]: column["target"] for column in self._preview["columns"] if column["target"]}
+        expect(fields == crm_export.MAPPING, f"another mapping was suggested: {fields}")
+        asked = self._ui.ask("import_mapping.saved", fields=fields, statuses=crm_export.STATUSES)
+        expect(self._ui.wait("import_mapping.accepted", in_reply_to=asked)["version"] == 1, "no mapping")
+        console.print("    it is kept as version 1, for every connector and for manual imports")
 
     def _connect(self) -> None:
-        """2. The import mapping is saved, the admin presses "Connect": a first sync is queued at once."""
-        asked = self._ui.ask("import_mapping.saved", fields=crm_export.MAPPING, statuses=crm_export.STATUSES)
-        expect(self._ui.wait("import_mapping.accepted", in_reply_to=asked)["version"] == 1, "no mapping")
+        """3. The admin presses "Connect": a first sync is queued at once."""
         begun = time.monotonic()
         with _step("Fetching the file and importing its rows"):
             done = self._ask("create", "sync_succeeded", "sync_failed", interval_seconds=_INTERVAL, **self._form)
@@ -152,7 +164,7 @@ class Story:
         self._show_rejects(done)
 
     def _touch(self) -> None:
-        """3. The CRM writes the same content again: new time, same bytes."""
+        """4. The CRM writes the same content again: new time, same bytes."""
         self._ui.forget()
         self._put()
         with _step(f"Waiting for the periodic check (every {_INTERVAL} s here)"):
@@ -163,19 +175,32 @@ class Story:
         console.print(f"    unchanged: {same['detail']} (downloaded and compared), nothing was imported")
         console.print(f"    the next check: {later['detail']} (one look, nothing downloaded)")
 
-    def _change(self) -> None:
-        """4. Two deals are won and a company is new: only now the file is imported again."""
+    def _try_dry(self) -> None:
+        """5. Two deals are won and a company is new; the admin pauses and asks what an import would do."""
+        self._ask("pause", "paused", connector_id=self._connector_id)
         self._companies = crm_export.with_changes(self._companies)
         self._put()
-        with _step("Waiting for the periodic check"):
-            done = self._ui.wait("sftp_connector.sync_succeeded")
+        before = self._leads()
+        with _step("Waiting for the dry run"):
+            self._dry = self._ask(
+                "sync_now", "sync_succeeded", "sync_failed", connector_id=self._connector_id, dry_run=True
+            )
+        expect(self._dry["type"].endswith("sync_succeeded") and self._dry["dry_run"], f"no dry run: {self._dry}")
+        expect((self._leads(), self._imports()) == (before, 1), "the dry run wrote something")
+        console.print(f"    it would be: {self._counts(self._dry['rows'])}; nothing was written")
+
+    def _change(self) -> None:
+        """6. The admin resumes: only now the file is imported again."""
+        with _step("Waiting for the sync that follows"):
+            done = self._ask("resume", "sync_succeeded", "sync_failed", connector_id=self._connector_id)
         rows = done["rows"]
         expect((rows["created"], rows["updated"]) == (1, 2), f"other rows changed than expected: {rows}")
+        expect(rows == self._dry["rows"], "the dry run promised something else")
         expect(self._imports() == 2, "it was not imported exactly once more")
-        console.print(f"    {self._counts(rows)}")
+        console.print(f"    as promised: {self._counts(rows)}")
 
     def _wrong_password(self) -> None:
-        """5. The password is changed on the server: the connector says so, and tries again later."""
+        """7. The password is changed on the server: the connector says so, and tries again later."""
         self._sshd.set_password("crm", "new-password")
         with _step("Waiting for the next check to fail"):
             failed = self._ui.wait("sftp_connector.sync_failed")
@@ -186,7 +211,7 @@ class Story:
         console.print(f"    the next try is in {waits['s']:.1f} s instead of {_INTERVAL} s; the leads are as they were")
 
     def _mend(self) -> None:
-        """6. The admin enters the new password."""
+        """8. The admin enters the new password."""
         with _step("Waiting for the sync that follows at once"):
             done = self._ask(
                 "update",
@@ -200,7 +225,7 @@ class Story:
         console.print("    it works again; the file had not changed, so nothing was imported")
 
     def _delete(self) -> None:
-        """7. The admin deletes the connector."""
+        """9. The admin deletes the connector."""
         before = self._leads()
         deleted = self._ask("delete", "deleted", connector_id=self._connector_id)
         expect(deleted["type"].endswith(".deleted"), f"it was not deleted: {deleted}")
@@ -210,11 +235,12 @@ class Story:
         console.print(f"    the password is gone, the {before} leads stay")
 
     def _watch(self) -> None:
-        """8. What an operator sees: the runs, and while the services run, the metrics of each."""
+        """10. What an operator sees: the runs, and while the services run, the metrics of each."""
         table = Table("why", "outcome", "detail", "seconds", "read", "created", "updated", "unchanged", "rejected")
         query = """
-            select trigger, outcome, code, extract(epoch from finished_at - queued_at)::float8 as seconds, rows_read,
-                   rows_created, rows_updated, rows_unchanged, rows_rejected, detail
+            select case when dry_run then 'dry run' else trigger end as trigger, outcome, code,
+                   extract(epoch from finished_at - queued_at)::float8 as seconds, rows_read, rows_created,
+                   rows_updated, rows_unchanged, rows_rejected, detail
             from runs where outcome <> 'unchanged' or detail <> 'size and time as before' order by queued_at
         """
         for row in self._db.execute(query).fetchall():
@@ -247,10 +273,25 @@ class Story:
         return int(self._one("select count(*) as n from leads")["n"])
 
     def _imports(self) -> int:
-        return int(self._one("select count(*) as n from runs where outcome = 'succeeded'")["n"])
+        return int(self._one("select count(*) as n from runs where outcome = 'succeeded' and not dry_run")["n"])
 
     def _counts(self, rows: dict[str, int]) -> str:
         return ", ".join(f"{count} {name}" for name, count in rows.items())
+
+    def _show_preview(self) -> None:
+        found = self._preview["reading"]
+        console.print(
+            f"    it is {found['encoding']} with {escape(repr(found['delimiter']))} between cells;"
+            f" these are its columns, and what they seem to be:"
+        )
+        table = Table("column", "field", "sure", "because", "for example")
+        for column in self._preview["columns"]:
+            sure = "" if column["confidence"] is None else f"{column['confidence']} %"
+            cells = (column["name"], column["target"] or "", sure, column["evidence"], ", ".join(column["samples"][:2]))
+            table.add_row(*map(escape, cells))
+        console.print(table)
+        statuses = ", ".join(f"{status['raw']} -> {status['status']}" for status in self._preview["statuses"])
+        console.print(f"    statuses: {escape(statuses)}")
 
     def _show_leads(self) -> None:
         table = Table("name", "website", "status", "postcode", "city", "contact", title="The first leads")

@@ -101,22 +101,19 @@ def _values(columns: tuple[Cells, ...], record: Record, notes: list[Warning_], r
         cell = normalise.text(record.cells[column.index])
         if cell is None:
             continue
-        value = _read(column, cell)
+        kind = column.kind
+        if len(cell) > kind.limit:
+            value: object = Doubt(kind.too_long, f"The cell holds more than {kind.limit} characters. Shorten it.")
+        else:
+            value = cell if kind.read is None else kind.read(cell, column.format)
         if not isinstance(value, Doubt):
-            values[column.kind.attribute] = value
-        elif column.kind.fatal:
+            values[kind.attribute] = value
+        elif kind.fatal:
             rejects.append(_reject(record, column.name, value.code, value.advice, masked(cell)))
         else:
             reason = f"{value.advice} The cell was left out."
             notes.append(Warning_(record.line, column.name, value.code, reason, masked(cell)))
     return values
-
-
-def _read(column: Cells, cell: str) -> object | Doubt:
-    kind = column.kind
-    if len(cell) > kind.limit:
-        return Doubt(kind.too_long, f"The cell holds more than {kind.limit} characters. Shorten it.")
-    return cell if kind.read is None else kind.read(cell, column.format)
 
 
 def _reject(record: Record, column: str, code: str, reason: str, value: str = "") -> Reject:

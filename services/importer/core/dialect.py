@@ -22,6 +22,7 @@ SEPARATOR = "\ufdd0"  # stands for a delimiter of several characters; Unicode ke
 _LINES = 300
 _CELLS = 3_000
 _SHORT = 10  # records
+_MANY = 0.05  # of the lines
 _LONG_RECORD = 5_000  # characters, beyond which its quoted cells are not looked for
 # How much a delimiter is trusted, and how many cells a record needs before it is believed at all.
 _TRUST = {
@@ -153,10 +154,12 @@ def _quotes(text: str, mark: str) -> list[str]:
 
 
 def _unquoted(text: str, mark: str) -> bool:
-    """Whether quotes stand in the file as inches do: at the edge of many cells, and never around one."""
-    lone = sum(line.count('"') % 2 for line in split_lines(text))
-    around = re.search(rf'(?:^|{re.escape(mark)}) ?"[^"\r\n]*" ?(?:{re.escape(mark)}|\r?$)', text, re.MULTILINE)
-    return lone > 2 and around is None
+    """Whether quotes stand in the file as inches do: alone in many lines, and never around a cell."""
+    lines = split_lines(text)
+    lone = sum(line.count('"') % 2 for line in lines)
+    edge = re.escape(mark)
+    around = re.search(rf'(?:^|{edge}) ?"[^"]{{0,2000}}" ?(?:{edge}|\r?$)', text, re.MULTILINE)
+    return lone > max(2, _MANY * len(lines)) and around is None
 
 
 def _around(text: str, mark: str, quote: str) -> int:

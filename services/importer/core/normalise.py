@@ -39,7 +39,7 @@ def text(cell: str) -> str | None:
     if not value.isascii():
         value = value.strip(_INVISIBLE)
     if value[:1] == "'":
-        value = restored(value)
+        value = restored(value).strip(_INVISIBLE)
     return None if not value or value in _PLACEHOLDERS else value
 
 
