@@ -34,7 +34,8 @@ _MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)\b", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f\x01\x1a"))
 _ESCAPES = (b"\x1b$", b"\x1b(", b"~{")  # ISO-2022 and HZ write other scripts in ASCII
 _UNDECODED = re.compile("[\udc80-\udcff]")
-_MUCH_MORE = 10  # good characters for one bad byte, in a file that is UTF-8 all the same
+_MUCH_MORE = 10  # good bytes for one bad, in a file that is UTF-8 all the same
+_LONGEST_MARK = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,8 @@ class Survey:
 
     head: bytes = b""
     foreign: bytes = b""  # lines with bytes beyond ASCII, for the detector
-    good: int = 0  # bytes beyond ASCII that are well-formed UTF-8
-    bad: int = 0  # bytes that are not
+    good: int = 0  # bytes of well-formed UTF-8 that go on with a character
+    bad: int = 0  # bytes that are no UTF-8
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("surrogateescape")
     )
@@ -61,12 +62,15 @@ class Survey:
         """Take one chunk; whether more of the file can still change the answer."""
         self.head += chunk[: SAMPLE_BYTES - len(self.head)]
         text = self._decoder.decode(chunk, last)
-        if not chunk.isascii():
-            bad = 0 if _encodable(text) else len(_UNDECODED.findall(text))
+        # What the chunk before left open is told by this one, be it plain ASCII or the end.
+        if not text.isascii():
+            good, bad = _weighed(text)
+            self.good += good
             self.bad += bad
-            self.good += max(0, len(chunk) - len(text))
+        if not chunk.isascii():
             self._keep(chunk)
-        return marked(self.head) is None and not self._is_hopeless()
+        # UTF-32 begins as UTF-16 does.
+        return (len(self.head) < _LONGEST_MARK or marked(self.head) is None) and not self._is_hopeless()
 
     def _is_hopeless(self) -> bool:
         return len(self.head) >= SAMPLE_BYTES and self.bad > 100 and self.bad * _MUCH_MORE > self.good
@@ -97,7 +101,7 @@ def decide(found: Survey, declared: str | None = None) -> Encoding | Refusal:
     if mark := marked(found.head):
         return Encoding(mark, 100)
     zeros = found.head.count(0) > 0.05 * len(found.head)
-    escaped = any(escape in found.head for escape in _ESCAPES)
+    escaped = not found.good and not found.bad and any(escape in found.head for escape in _ESCAPES)
     if not zeros and not escaped and (not found.bad or found.good > _MUCH_MORE * found.bad):
         return Encoding("utf-8", 100)
     return _detected(found, whole=zeros or escaped) or _refusal(found, escaped=escaped)
@@ -108,12 +112,12 @@ def marked(head: bytes) -> str | None:
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
-def _encodable(text: str) -> bool:
+def _weighed(text: str) -> tuple[int, int]:
+    """How many bytes of the text go on with a character, and how many are none."""
     try:
-        text.encode()
+        return len(text.encode()) - len(text), 0
     except UnicodeEncodeError:
-        return False
-    return True
+        return len(text.encode("utf-8", "surrogateescape")) - len(text), len(_UNDECODED.findall(text))
 
 
 def _binary(head: bytes) -> Refusal | None:
@@ -135,11 +139,12 @@ def _detected(found: Survey, *, whole: bool) -> Encoding | None:
         name = codecs.lookup(told["encoding"]).name
     except LookupError:
         return None
-    return Encoding(name, round(100 * told["confidence"]))
+    # What is ASCII in the sample may go on as UTF-8.
+    return Encoding("utf-8" if name == "ascii" else name, round(100 * told["confidence"]))
 
 
 def _refusal(found: Survey, *, escaped: bool) -> Encoding | Refusal:
-    if escaped and not found.bad:
+    if escaped:
         return Encoding("utf-8", 100)
     if b"\0" in found.head:
         return Refusal("not_text", "It holds too many zero bytes for text, not like a CSV file.")

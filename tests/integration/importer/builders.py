@@ -18,13 +18,14 @@ from psycopg_pool import ConnectionPool
 
 from services.importer.handler import Handler
 from services.importer.lease import Leases
+from services.importer.preview import Previews
 from services.importer.settings import Settings
 from shared.blobs import Blobs, blob_key
-from shared.contracts import ImportRequested
+from shared.contracts import ImportRequested, PreviewRequested, SyncSucceeded
 from shared.database import Db, Row
 from shared.ids import new_id
 from shared.metrics import Metrics
-from tests.integration.scheduler.builders import Database
+from tests.integration.scheduler.builders import Database, only
 
 LEASE_SECONDS = 60.0
 FIELDS = {
@@ -39,6 +40,9 @@ FIELDS = {
     "Deal": "DEAL_CRM_ID",
     "Tier": "CUSTOM.7",
 }
+# What the mapping's version knows of the custom fields that it names.
+TIER = {"name": "Tier", "kind": "TEXT", "currency": None, "format": None, "url_template": None}
+CUSTOM_FIELDS = {"7": TIER}
 STATUSES = {"Customer": "WON", "Lost": "LOST", "Prospect": "WANTED"}
 TABLES = ("leads", "lead_keys", "contacts", "deals")
 COUNTS = ("read", "created", "updated", "unchanged", "rejected", "ignored")
@@ -61,15 +65,18 @@ class Imports(Database):
             **settings,
         )
         self.handler = Handler(self.settings, connections, self.blobs, self.leases, Metrics(CollectorRegistry()))
+        self.previews = Previews(self.settings, connections, self.blobs)
 
-    def connector(self, org_id: UUID | None = None) -> UUID:
-        """A connector of the organisation."""
+    def connector(self, org_id: UUID | None = None, **csv_options: str) -> UUID:
+        """A connector of the organisation; its file is read with these options."""
         connector_id = new_id()
         self.all(
-            "insert into connectors (id, org_id, name, host, port, username, path, sealed_password, interval_seconds)"
-            " values (%(id)s, %(org)s, 'CRM', 'sftp.acme.com', 22, 'leadbay', '/leads.csv', 'k.x', 900)",
+            "insert into connectors (id, org_id, name, host, port, username, path, sealed_password, interval_seconds,"
+            " csv_options) values"
+            " (%(id)s, %(org)s, 'CRM', 'sftp.acme.com', 22, 'leadbay', '/leads.csv', 'k.x', 900, %(csv)s)",
             id=connector_id,
             org=org_id or self.org_id,
+            csv=Jsonb(csv_options),
         )
         return connector_id
 
@@ -79,19 +86,23 @@ class Imports(Database):
         statuses: Mapping[str, str] = STATUSES,
         default_status: str | None = None,
         org_id: UUID | None = None,
+        custom_fields: Mapping[str, Mapping[str, str | None]] = CUSTOM_FIELDS,
     ) -> None:
-        """The organisation's next mapping."""
+        """The organisation's next mapping, with the custom fields as they are now."""
         self.all(
-            "insert into import_mappings (org_id, version, fields, statuses, default_status, saved_by)"
-            " select %(org)s, coalesce(max(version), 0) + 1, %(fields)s, %(statuses)s, %(default)s, %(org)s"
+            "insert into import_mappings (org_id, version, fields, statuses, default_status, custom_fields, saved_by)"
+            " select %(org)s, coalesce(max(version), 0) + 1, %(fields)s, %(statuses)s, %(default)s, %(custom)s, %(org)s"
             " from import_mappings where org_id = %(org)s",
             org=org_id or self.org_id,
             fields=Jsonb(dict(fields)),
             statuses=Jsonb(dict(statuses)),
             default=default_status,
+            custom=Jsonb(dict(custom_fields)),
         )
 
-    def request(self, content: bytes, connector_id: UUID | None = None, org_id: UUID | None = None) -> ImportRequested:
+    def request(
+        self, content: bytes, connector_id: UUID | None = None, org_id: UUID | None = None, *, dry_run: bool = False
+    ) -> ImportRequested:
         """A fetched file: its blob, and the run of a connector (a new one unless given) that waits for an importer."""
         org_id = org_id or self.org_id
         connector_id = connector_id or self.connector(org_id)
@@ -99,11 +110,12 @@ class Imports(Database):
         self.blobs.keep(self.blobs.stage([content]), blob_key(org_id, checksum))
         run_id = new_id()
         self.all(
-            "insert into runs (id, org_id, connector_id, trigger, reply_to, stage, lease_until) values"
-            " (%(id)s, %(org)s, %(connector)s, 'manual', 'the question', 'stored', now() + interval '1 hour')",
+            "insert into runs (id, org_id, connector_id, trigger, reply_to, stage, lease_until, dry_run) values"
+            " (%(id)s, %(org)s, %(connector)s, 'manual', 'the question', 'stored', now() + interval '1 hour', %(dry)s)",
             id=run_id,
             org=org_id,
             connector=connector_id,
+            dry=dry_run,
         )
         return ImportRequested(
             run_id=run_id,
@@ -117,11 +129,46 @@ class Imports(Database):
             host_key="ssh-ed25519 SHA256:" + "A" * 43,
         )
 
-    def imported(self, content: bytes, connector_id: UUID | None = None, org_id: UUID | None = None) -> Row:
+    def imported(
+        self, content: bytes, connector_id: UUID | None = None, org_id: UUID | None = None, *, dry_run: bool = False
+    ) -> Row:
         """The run of an import of this file, after it ended."""
-        request = self.request(content, connector_id, org_id)
+        request = self.request(content, connector_id, org_id, dry_run=dry_run)
         self.handler.on_import(request)
         return self.run(request.run_id)
+
+    def told_of(self, content: bytes, connector_id: UUID | None = None) -> SyncSucceeded:
+        """What the admin is told when this file is imported; events from before are forgotten."""
+        self.taken()
+        self.imported(content, connector_id)
+        return only(self.taken(), SyncSucceeded)
+
+    def rejected(self, told: SyncSucceeded) -> list[dict[str, str]]:
+        """The rows of the reject file that the event names."""
+        assert told.reject_blob is not None
+        text = (self.folder / told.reject_blob).read_bytes().decode()
+        return list(csv.DictReader(io.StringIO(text, newline="")))
+
+    def tested(self, content: bytes, *, connector_id: UUID | None = None, whole_file: bool = True) -> PreviewRequested:
+        """The beginning of a file that a fetcher brought after a good test."""
+        test_id = new_id()
+        blob = f"preview/{self.org_id}/{test_id}"
+        self.blobs.keep(self.blobs.stage([content]), blob)
+        self.all(
+            "insert into connection_tests (id, org_id, connector_id, reply_to, host, port, answered_at, ok)"
+            " values (%(id)s, %(org)s, %(connector)s, 'the question', 'sftp.acme.com', 22, now(), true)",
+            id=test_id,
+            org=self.org_id,
+            connector=connector_id,
+        )
+        return PreviewRequested(
+            test_id=test_id,
+            org_id=self.org_id,
+            blob=blob,
+            checksum=hashlib.sha256(content).hexdigest(),
+            size=len(content),
+            whole_file=whole_file,
+        )
 
     def run(self, run_id: UUID) -> Row:
         run = self.one("select * from runs where id = %(id)s", id=run_id)
@@ -139,7 +186,12 @@ class Imports(Database):
         rows = self.all("select name from leads where org_id = %(org)s order by name", org=org_id or self.org_id)
         return [row["name"] for row in rows]
 
-    def blob_file(self, request: ImportRequested) -> Path:
+    def contacts(self, *columns: str) -> list[tuple[Any, ...]]:
+        """These columns of every contact, in order."""
+        rows = self.all("select * from contacts")
+        return sorted((tuple(row[name] for name in columns) for row in rows), key=str)
+
+    def blob_file(self, request: ImportRequested | PreviewRequested) -> Path:
         return self.folder / request.blob
 
     def versions(self, table: str = "leads") -> dict[str, str]:
@@ -191,6 +243,11 @@ def csv_of(rows: Sequence[Mapping[str, str]], columns: Sequence[str] = tuple(FIE
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def field(name: str, kind: str, **others: str) -> dict[str, str | None]:
+    """A custom field as a mapping's version knows it."""
+    return TIER | {"name": name, "kind": kind} | others
 
 
 def counts_of(run: Row) -> dict[str, int]:

@@ -42,14 +42,6 @@ DEAL = {"Deal": "D-1", "Status": "Customer", "Since": "2026-01-31"}
 BULK = [{"Company": f"Bulk {number}", "Id": f"bulk-{number}", "Tier": "x" * 1900} for number in range(700)]
 
 
-@pytest.fixture
-def desk(connections: ConnectionPool[Db], imports: Imports) -> Desk:
-    """The scheduler of the same organisation."""
-    made = Desk(connections)
-    made.org_id = imports.org_id
-    return made
-
-
 class TestFirstImport:
     def test_a_file_becomes_leads_contacts_and_deals(self, imports: Imports) -> None:
         # Given a file of three companies
@@ -318,20 +310,21 @@ class TestRefusedFiles:
         assert "Company" in told.detail
         assert told.action
 
-    def test_without_any_mapping_it_is_refused_alike_and_read_once_there_is_one(
+    def test_a_file_that_has_too_many_rows_is_refused_when_many_were_merged_already(
         self, connections: ConnectionPool[Db], imports: Imports
     ) -> None:
-        bare = Imports(connections, imports.folder)
-        content, connector_id = csv_of([ACME]), bare.connector()
-        run = bare.imported(content, connector_id)
-        assert (run["outcome"], run["code"], run["mapping_version"]) == ("failed", "company_name_not_mapped", 0)
-        bare.save_mapping()
-        assert bare.imported(content, connector_id)["outcome"] == "succeeded"
+        small = Imports(connections, imports.folder, batch_rows=100, max_rows=700)
+        small.save_mapping()
+        self.refused(small, csv_of([ACME | {"City": "Nice"}, *BULK]), "too_many_rows")
 
-    def test_bytes_that_are_not_utf8_at_the_end_of_a_large_file_undo_all_of_it(self, imports: Imports) -> None:
-        content = csv_of([ACME | {"City": "Nice"}, *BULK, BOLT]) + b"Caf\xe9,,,,,,,,,\r\n"
-        told = self.refused(imports, content, "not_utf8")
-        assert "704" in told.detail
+    def test_a_file_that_is_no_text_is_refused(self, imports: Imports) -> None:
+        self.refused(imports, b"PK\x03\x04" + bytes(2000), "not_text")
+
+    def test_a_file_that_is_not_in_the_encoding_set_for_it_is_refused(self, imports: Imports) -> None:
+        connector_id = imports.connector(encoding="utf-16")
+        run = imports.imported(csv_of([ACME])[:-1], connector_id)
+        assert (run["outcome"], run["code"]) == ("failed", "decode_failed")
+        assert imports.names() == []
 
     def test_a_file_without_a_word_is_refused(self, imports: Imports) -> None:
         self.refused(imports, b"\r\n\r\n", "empty_file")
@@ -479,9 +472,14 @@ class TestFence:
         run = imports.run(request.run_id)
         assert (run["stage"], run["attempt"]) == ("importing", claim.attempt)
 
-    def test_a_refusal_by_an_import_that_lost_its_lease_is_not_told(self, imports: Imports, desk: Desk) -> None:
-        request = imports.request(csv_of([*BULK]) + b"Caf\xe9,,,,,,,,,\r\n")
-        with imports.stopped_before_merging(request):
+    def test_a_refusal_by_an_import_that_lost_its_lease_is_not_told(
+        self, connections: ConnectionPool[Db], imports: Imports, desk: Desk
+    ) -> None:
+        small = Imports(connections, imports.folder, max_rows=1)
+        small.save_mapping()
+        desk.org_id = small.org_id
+        request = small.request(csv_of([ACME, BOLT]))
+        with small.stopped_before_merging(request):
             desk.ask("sftp_connector.delete", connector_id=str(request.connector_id))
             imports.taken()
         assert imports.owed() == []

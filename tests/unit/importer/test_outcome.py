@@ -1,16 +1,33 @@
 """Every record is counted, while what is kept of faults stays small."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.importer.core.record import LeadRow, Reject, Warning_
+from services.importer.core.record import LeadRow, Reject, Skipped, Warning_
 from services.importer.outcome import Ending, Outcome
+from services.importer.reject_file import RejectFile
 from shared.contracts import RowCounts
+
+OPENED = ExitStack()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def closed() -> Iterator[None]:
+    """Closes the reject files of all tests at the end."""
+    with OPENED:
+        yield
+
+
+def an_outcome(*, kept: int = 0, told: int = 0) -> Outcome:
+    return Outcome(kept=kept, told=told, reject_file=OPENED.enter_context(RejectFile(("a", "b"), kept)))
 
 
 def faults(line: int, count: int = 1) -> list[Reject]:
-    return [Reject(line, f"column {number}", "bad", "Correct it.") for number in range(count)]
+    return [Reject(line, f"column {number}", "bad", "Correct it.", cells=("x", "y")) for number in range(count)]
 
 
 def a_row(line: int = 2, *, warnings: int = 0, unknown_status: str | None = None) -> LeadRow:
@@ -19,28 +36,40 @@ def a_row(line: int = 2, *, warnings: int = 0, unknown_status: str | None = None
 
 
 def test_a_record_with_several_faults_is_one_rejected_record() -> None:
-    outcome = Outcome(kept=10, told=5)
+    outcome = an_outcome(kept=10, told=5)
 
-    outcome.reject(faults(2, 3))
+    outcome.reject(faults(2, 3), 7)
 
     assert outcome.tally.rejected == 1
-    assert outcome.rejects == faults(2, 3)
+    assert [(fault.line, fault.column, fault.record) for fault in outcome.rejects] == [
+        (2, f"column {number}", 7) for number in range(3)
+    ]
+    assert outcome.reject_file.count == 1
+
+
+def test_the_record_itself_is_kept_in_the_file_alone() -> None:
+    outcome = an_outcome(kept=1)
+
+    outcome.reject(faults(2), 1)
+
+    assert outcome.rejects[0].cells == ()
+    assert b'"x","y","2"' in b"".join(outcome.reject_file.chunks())
 
 
 @given(kept=st.integers(0, 5), sizes=st.lists(st.integers(1, 4), max_size=8))
 def test_all_rejects_are_counted_and_the_first_are_kept(kept: int, sizes: list[int]) -> None:
-    outcome = Outcome(kept=kept, told=1)
+    outcome = an_outcome(kept=kept, told=1)
     for line, size in enumerate(sizes):
-        outcome.reject(faults(line, size))
+        outcome.reject(faults(line, size), line + 1)
 
-    everything = [fault for line, size in enumerate(sizes) for fault in faults(line, size)]
+    everything = [(line, fault.column) for line, size in enumerate(sizes) for fault in faults(line, size)]
     assert outcome.tally.rejected == len(sizes)
-    assert outcome.rejects == everything[:kept]
+    assert [(fault.record - 1, fault.column) for fault in outcome.rejects] == everything[:kept]
 
 
 @given(told=st.integers(0, 5), sizes=st.lists(st.integers(0, 4), max_size=8))
 def test_all_warnings_are_counted_and_the_first_are_kept(told: int, sizes: list[int]) -> None:
-    outcome = Outcome(kept=0, told=told)
+    outcome = an_outcome(kept=0, told=told)
     for line, size in enumerate(sizes):
         outcome.note(a_row(line, warnings=size))
 
@@ -49,8 +78,29 @@ def test_all_warnings_are_counted_and_the_first_are_kept(told: int, sizes: list[
     assert outcome.warnings == everything[:told]
 
 
+def test_a_warning_names_the_record_at_hand() -> None:
+    outcome = an_outcome(told=5)
+    for _ in range(3):
+        outcome.next_record()
+
+    outcome.note(a_row(9, warnings=1))
+
+    assert [(note.line, note.record) for note in outcome.warnings] == [(9, 3)]
+    assert outcome.tally.read == 3
+
+
+@pytest.mark.parametrize(("code", "told"), [("blank", []), ("preamble", []), ("repeated_header", [9]), ("footer", [9])])
+def test_what_is_no_row_is_counted_and_told_unless_it_is_blank_or_told_already(code: str, told: list[int]) -> None:
+    outcome = an_outcome(told=5)
+
+    outcome.skip(Skipped(9, code))
+
+    assert (outcome.tally.read, outcome.tally.ignored, outcome.record) == (1, 1, 0)
+    assert [(note.line, note.code) for note in outcome.warnings] == [(line, code) for line in told]
+
+
 def test_a_warning_costs_no_record() -> None:
-    outcome = Outcome(kept=1, told=1)
+    outcome = an_outcome(kept=1, told=1)
 
     outcome.note(a_row(warnings=2))
 
@@ -58,7 +108,7 @@ def test_a_warning_costs_no_record() -> None:
 
 
 def test_unknown_statuses_are_counted_each() -> None:
-    outcome = Outcome(kept=0, told=0)
+    outcome = an_outcome(kept=0, told=0)
     for status in ("Client", "Prospect", "Client", None):
         outcome.note(a_row(unknown_status=status))
 
@@ -66,7 +116,7 @@ def test_unknown_statuses_are_counted_each() -> None:
 
 
 def test_a_status_column_full_of_free_text_does_not_fill_the_memory() -> None:
-    outcome = Outcome(kept=0, told=0)
+    outcome = an_outcome(kept=0, told=0)
     for number in [*range(150), 0, 149]:
         outcome.note(a_row(unknown_status=f"text {number}"))
 
@@ -76,16 +126,17 @@ def test_a_status_column_full_of_free_text_does_not_fill_the_memory() -> None:
 
 
 def test_two_outcomes_share_nothing() -> None:
-    first, second = Outcome(kept=1, told=1), Outcome(kept=1, told=1)
+    first, second = an_outcome(kept=1, told=1), an_outcome(kept=1, told=1)
 
-    first.reject(faults(1))
+    first.reject(faults(1), 1)
     first.note(a_row(warnings=1, unknown_status="x"))
 
-    assert second == Outcome(kept=1, told=1)
+    assert (second.rejects, second.warnings, second.unknown_statuses) == ([], [], {})
+    assert second.counts() == RowCounts()
 
 
 def test_the_counts_are_those_of_the_tally() -> None:
-    outcome = Outcome(kept=0, told=0)
+    outcome = an_outcome(kept=0, told=0)
     tally = outcome.tally
     tally.read, tally.created, tally.updated, tally.unchanged, tally.rejected, tally.ignored = 21, 1, 2, 3, 4, 11
 
@@ -94,6 +145,6 @@ def test_the_counts_are_those_of_the_tally() -> None:
     assert Ending("succeeded", 1, outcome=outcome).counts() == expected
 
 
-@pytest.mark.parametrize("ending", [Ending("unchanged", 1), Ending("failed", 0, code="not_utf8")])
+@pytest.mark.parametrize("ending", [Ending("unchanged", 1), Ending("failed", 0, code="bad_header")])
 def test_a_run_that_imported_nothing_counts_nothing(ending: Ending) -> None:
     assert ending.counts() == RowCounts()

@@ -30,9 +30,9 @@ def split(text: str) -> list[str]:
     return [line for line in re.split(r"(?<=\n)|(?<=\r)(?!\n)", text) if line]
 
 
-def refusal(*chunks: bytes) -> tuple[str, str]:
+def refusal(*chunks: bytes, encoding: str = "utf-8-sig") -> tuple[str, str]:
     with pytest.raises(FileRefused) as caught:
-        list(lines(chunks))
+        list(lines(chunks, encoding))
     return caught.value.refusal.code, caught.value.refusal.reason
 
 
@@ -72,28 +72,40 @@ def test_no_text_has_no_lines(chunks: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chunks", "line"),
-    [
-        ([b"caf\xe9\n"], 1),
-        ([b"a\nb\ncaf\xe9,x\n"], 3),
-        ([b"a\n", b"b\n", b"\xff"], 3),
-        ([b"a\nb\n", b"c\xe2\x82"], 3),
-        (["\ud800".encode("utf-8", "surrogatepass")], 1),
-        ([b"\xff\xfea\0\n\0"], 1),
-        ([b"a\n\xc0\xaf\n"], 2),
-    ],
+    "data", [b"caf\xe9\n", b"a\nb\ncaf\xe9,x\n", b"a\nb\n\xff", b"a\nb\nc\xe2\x82", b"\xed\xa0\x80", b"\xff\xfea\0\n\0"]
 )
-def test_a_byte_that_is_no_utf_8_refuses_the_file_and_names_its_line(chunks: list[bytes], line: int) -> None:
-    code, reason = refusal(*chunks)
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_a_byte_that_is_no_text_becomes_a_lone_surrogate_and_the_others_stay(data: bytes, size: int) -> None:
+    text = "".join(lines(cut(data, [size] * 10), "utf-8"))
 
-    assert code == "not_utf8"
-    assert reason.endswith(f"line {line}.")
+    assert text.encode("utf-8", "surrogateescape") == data
+    with pytest.raises(UnicodeEncodeError):
+        text.encode()
 
 
-def test_the_lines_before_a_bad_byte_have_already_come() -> None:
+@pytest.mark.parametrize(
+    "encoding",
+    ["utf-8", "utf-16", "utf-16-le", "utf-32", "cp1252", "mac_roman", "cp932", "gb18030", "iso2022_jp", "hz"],
+)
+def test_any_chunks_of_any_encoding_give_the_same_lines(encoding: str) -> None:
+    text = "a,b\r\n\u65e5,\u672c\n" if encoding in ("cp932", "gb18030", "iso2022_jp", "hz") else "a,b\r\n\u00e9,x\n"
+    data = text.encode(encoding)
+
+    assert {tuple(lines(cut(data, [size] * 40), encoding)) for size in (1, 2, 3, 7)} == {tuple(split(text))}
+
+
+@pytest.mark.parametrize(("data", "encoding"), [(b"a\0\n\0b", "utf-16-le"), (b"a\nb", "utf-32"), (b"a\nb~{x", "hz")])
+def test_bytes_that_do_not_go_with_their_encoding_at_all_refuse_the_file(data: bytes, encoding: str) -> None:
+    code, reason = refusal(data, encoding=encoding)
+
+    assert code == "decode_failed"
+    assert reason.startswith("At or after line ")
+
+
+def test_the_lines_before_a_bad_chunk_have_already_come() -> None:
     found: list[str] = []
     with pytest.raises(FileRefused):
-        found.extend(lines([b"a\nb\n", b"\xff"]))
+        found.extend(lines([b"a\0\n\0b\0\n\0", b"c"], "utf-16-le"))
 
     assert found == ["a\n", "b\n"]
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -11,8 +13,20 @@ import pytest
 from services.importer import told
 from services.importer.core.record import LeadRow, Reject, Warning_
 from services.importer.outcome import Ending, Outcome
+from services.importer.proposal import Proposal
+from services.importer.reject_file import RejectFile
 from services.importer.store import Claim
-from shared.contracts import NotificationPushed, SyncFailed, SyncSucceeded, SyncUnchanged
+from shared.contracts import (
+    ColumnView,
+    CsvOptions,
+    MappingNeeded,
+    NotificationPushed,
+    Reading,
+    StatusView,
+    SyncFailed,
+    SyncSucceeded,
+    SyncUnchanged,
+)
 from shared.errors import CODES
 
 DUE = datetime(2025, 3, 1, 8, 15, tzinfo=UTC)
@@ -30,6 +44,17 @@ CLAIM = Claim(
     file_code=None,
     connector_name="CRM export",
     path="/exports/leads.csv",
+    dry_run=False,
+    csv=CsvOptions(),
+)
+READING = Reading(
+    encoding="cp1252",
+    encoding_confidence=87,
+    delimiter=";",
+    quote='"',
+    escape="",
+    line_end="CRLF",
+    header_line=3,
 )
 ABOUT = {
     "organisation_id": CLAIM.org_id,
@@ -39,19 +64,39 @@ ABOUT = {
 }
 
 
+OPENED = ExitStack()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def closed() -> Iterator[None]:
+    """Closes the reject files of all tests at the end."""
+    with OPENED:
+        yield
+
+
 def an_outcome(*, told_rows: int = 20) -> Outcome:
-    outcome = Outcome(kept=100, told=told_rows, unmapped_columns=("Notes", "Fax"), missing_columns=("SIREN",))
+    outcome = Outcome(
+        kept=100,
+        told=told_rows,
+        reject_file=OPENED.enter_context(RejectFile(("Name", "Site"), 100)),
+        unmapped_columns=("Notes", "Fax"),
+        missing_columns=("SIREN",),
+    )
     outcome.tally.read, outcome.tally.created, outcome.tally.updated = 10, 4, 3
     outcome.tally.unchanged, outcome.tally.ignored = 1, 1
-    outcome.reject([Reject(7, "Name", "company_name_missing", "Fill it in.")])
+    outcome.reject([Reject(7, "Name", "company_name_missing", "Fill it in.", "", cells=("", "x.fr"))], 6)
     outcome.note(
-        LeadRow(2, "Acme", unknown_status="Client", warnings=(Warning_(2, "Site", "bad_website", "Left out."),))
+        LeadRow(2, "Acme", unknown_status="Client", warnings=(Warning_(2, "Site", "bad_website", "Left out.", "xx?"),))
     )
     return outcome
 
 
+def _ending(outcome: Outcome) -> Ending:
+    return Ending("succeeded", 4, outcome=outcome, reading=READING, reject_blob="org/2/rejects.csv")
+
+
 def succeeded(outcome: Outcome, claim: Claim = CLAIM) -> tuple[SyncSucceeded, NotificationPushed]:
-    event, notification = told.finished(claim, Ending("succeeded", 4, outcome=outcome), RUN)
+    event, notification = told.finished(claim, _ending(outcome), RUN)
     assert isinstance(event, SyncSucceeded)
     assert isinstance(notification, NotificationPushed)
     return event, notification
@@ -69,6 +114,41 @@ def test_an_import_is_told_with_its_counts_and_first_faults() -> None:
     assert [(row.line, row.column, row.code) for row in event.warnings] == [(2, "Site", "bad_website")]
     assert (event.warning_count, event.unknown_statuses) == (1, {"Client": 1})
     assert (event.unmapped_columns, event.missing_columns) == (("Notes", "Fax"), ("SIREN",))
+    assert (event.reading, event.reject_blob, event.dry_run) == (READING, "org/2/rejects.csv", False)
+
+
+def test_a_fault_is_told_with_its_record_and_the_shape_of_its_cell_but_never_the_cell() -> None:
+    event, _ = succeeded(an_outcome())
+
+    assert [(row.record, row.value) for row in (*event.rejects, *event.warnings)] == [(6, ""), (None, "xx?")]
+    assert "x.fr" not in event.model_dump_json()
+
+
+def test_a_dry_run_is_told_as_one_and_rings_no_bell() -> None:
+    (event,) = told.finished(dataclasses.replace(CLAIM, dry_run=True), _ending(an_outcome()), RUN)
+
+    assert isinstance(event, SyncSucceeded)
+    assert event.dry_run
+    assert event.rows.created == 4
+
+
+def test_a_file_without_a_mapping_is_told_with_what_its_columns_could_be() -> None:
+    columns = (ColumnView(name="Firm", samples=("Acme",), target="LEAD_NAME", confidence=90, evidence="the header"),)
+    proposal = Proposal(columns, (StatusView(raw="Won", count=3, status="WON", confidence=100),), 12)
+
+    (event,) = told.finished(CLAIM, Ending("held", 0, code="mapping_needed", reading=READING, proposal=proposal), RUN)
+
+    message, action, _ = CODES["mapping_needed"]
+    assert event == MappingNeeded(
+        **ABOUT,
+        code="mapping_needed",
+        message=message,
+        action=action,
+        rows=12,
+        reading=READING,
+        columns=columns,
+        statuses=proposal.statuses,
+    )
 
 
 def test_the_notification_leaves_blank_records_out() -> None:
@@ -91,7 +171,7 @@ def test_a_connector_without_a_name_is_called_by_its_path() -> None:
 def test_the_event_lists_no_more_than_it_may() -> None:
     outcome = an_outcome(told_rows=2)
     for line in range(200):
-        outcome.reject([Reject(line, None, "extra_cells", "Put quotes around it.")])
+        outcome.reject([Reject(line, None, "extra_cells", "Put quotes around it.", cells=("x",))], line)
         outcome.note(LeadRow(line, "Acme", unknown_status=f"status {line}"))
     outcome.unmapped_columns = tuple(f"column {number}" for number in range(200))
 
@@ -104,7 +184,7 @@ def test_the_event_lists_no_more_than_it_may() -> None:
 
 
 def test_the_most_frequent_unknown_statuses_come_first() -> None:
-    outcome = Outcome(kept=0, told=0)
+    outcome = Outcome(kept=0, told=0, reject_file=OPENED.enter_context(RejectFile((), 0)))
     for status in ["rare", *["usual"] * 3, *["odd"] * 2]:
         outcome.note(LeadRow(2, "Acme", unknown_status=status))
 
@@ -129,7 +209,7 @@ def test_a_refused_file_is_told_with_words_and_advice(code: str) -> None:
 
 
 def test_a_paused_connector_promises_no_next_check() -> None:
-    (event,) = told.finished(CLAIM, Ending("failed", 4, code="not_utf8"), RUN | {"state": "paused"})
+    (event,) = told.finished(CLAIM, Ending("failed", 4, code="bad_header"), RUN | {"state": "paused"})
 
     assert isinstance(event, SyncFailed)
     assert event.next_check_at is None

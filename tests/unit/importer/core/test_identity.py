@@ -175,6 +175,54 @@ def test_a_key_stays_with_its_owner() -> None:
     assert third.lead_id == first.lead_id
 
 
+def test_other_leads_that_a_row_names_are_told_and_never_merged() -> None:
+    known = {
+        "crm:A1": Known(LEAD, "A1", None),
+        "siren:732829320": Known(OTHER, None, "732829320"),
+        "web:acme.fr": Known(OTHER, None, "732829320"),
+    }
+
+    first, second = resolved(a_row(crm_id="A1", siren="732829320", website="acme.fr"), a_row(crm_id="A1"), known=known)
+
+    assert (first.lead_id, first.new_keys, first.twins) == (LEAD, (), (OTHER,))
+    assert second.twins == ()
+
+
+def test_a_lead_that_something_stronger_sets_apart_is_no_twin() -> None:
+    known = {"crm:A1": Known(LEAD, "A1", None), "web:chain.fr": Known(OTHER, "A2", None)}
+
+    (found,) = resolved(a_row(crm_id="A1", website="chain.fr"), known=known)
+
+    assert found.twins == ()
+
+
+@pytest.mark.parametrize("name", ["Acme", "x" * 600])
+def test_a_name_alone_makes_no_twin(name: str) -> None:
+    (_, key) = keys(a_row(name, crm_id="A1", city="Paris"))
+    known = {"crm:A1": Known(LEAD, "A1", None), key: Known(OTHER, None, None)}
+
+    (found,) = resolved(a_row(name, crm_id="A1", city="Paris"), known=known)
+
+    assert found.twins == ()
+
+
+def test_a_leadbay_id_may_have_twins_too() -> None:
+    known = {"web:acme.fr": Known(OTHER, None, None)}
+
+    (found,) = resolved(
+        a_row(leadbay_id=LEAD, website="acme.fr"), known=known, known_ids={LEAD: Known(LEAD, None, None)}
+    )
+
+    assert (found.lead_id, found.twins) == (LEAD, (OTHER,))
+
+
+def test_a_rejected_id_keeps_the_cells_of_its_row() -> None:
+    (reject,) = resolve([a_row(leadbay_id=LEAD, cells=("a", "b"))], {}, {}, new_ids())
+
+    assert isinstance(reject, Reject)
+    assert reject.cells == ("a", "b")
+
+
 def test_names_need_a_place_to_join_rows_that_say_more() -> None:
     assert leads(a_row(city="Paris"), a_row(city="Lyon"), a_row(city="PARIS ")) == [1, 2, 1]
     assert leads(a_row(website="acme.fr"), a_row(website="acme.de")) == [1, 2]

@@ -1,4 +1,4 @@
-"""A mapping is checked when it is saved, tied to a file's header, and applied to each record."""
+"""A mapping is tied to a file's header, and applied to each record."""
 
 import time
 from typing import Any
@@ -7,12 +7,14 @@ from uuid import UUID
 import pytest
 
 from services.importer.core.binding import Binding
-from services.importer.core.mapping import Mapping, bind
-from services.importer.core.record import Contact, LeadRow, Record, Refusal, Reject
-from services.importer.core.rows import Header
-from shared.mapping import LEAD_STATUSES, STANDARD_FIELDS, mapping_problems
+from services.importer.core.mapping import Mapping, bind, columns_of
+from services.importer.core.record import Contact, LeadRow, Record, Refusal, Reject, masked
+from services.importer.core.table import Header
+from services.importer.core.targets import CustomField
+from shared.mapping import STANDARD_FIELDS
 
 ID = "0190a1b2-0000-7000-8000-000000000001"
+TEXTS = {"1": CustomField("Tier", "TEXT"), "12": CustomField("Source", "TEXT")}
 
 
 def bound(fields: dict[str, str], names: tuple[str, ...] | None = None, **more: Any) -> Binding:
@@ -22,13 +24,16 @@ def bound(fields: dict[str, str], names: tuple[str, ...] | None = None, **more: 
 
 
 def a_mapping(
-    fields: dict[str, str], statuses: dict[str, str] | None = None, default_status: str | None = None
+    fields: dict[str, str],
+    statuses: dict[str, str] | None = None,
+    default_status: str | None = None,
+    custom_fields: dict[str, CustomField] | None = None,
 ) -> Mapping:
-    return Mapping(1, fields, statuses or {}, default_status)
+    return Mapping(1, fields, statuses or {}, default_status, TEXTS if custom_fields is None else custom_fields)
 
 
-def refusal(fields: dict[str, str] | None, *names: str) -> Refusal:
-    found = bind(None if fields is None else a_mapping(fields), Header(1, names))
+def refusal(fields: dict[str, str], *names: str) -> Refusal:
+    found = bind(a_mapping(fields), Header(1, names))
     assert isinstance(found, Refusal)
     return found
 
@@ -42,51 +47,6 @@ def row(target: str, cell: str, **more: Any) -> LeadRow:
     found = applied(target, cell, **more)
     assert isinstance(found, LeadRow)
     return found
-
-
-def codes(fields: dict[str, str], statuses: dict[str, str] | None = None, default: str | None = None) -> list[str]:
-    return [problem.code for problem in mapping_problems(fields, statuses or {}, default)]
-
-
-def test_a_sound_mapping_has_no_problems() -> None:
-    fields = {f"column {target}": target for target in STANDARD_FIELDS} | {"x": "CUSTOM.1", "y": "CUSTOM.1"}
-    statuses = {"Gagn\u00e9": "WON", "gagne": "WON"} | {status: status for status in LEAD_STATUSES}
-
-    assert mapping_problems(fields, statuses, "WANTED") == []
-
-
-@pytest.mark.parametrize(
-    ("fields", "statuses", "default", "code"),
-    [
-        ({}, {}, None, "company_name_not_mapped"),
-        ({"a": "LEAD_NAME", "b": "LEAD_NAME"}, {}, None, "duplicate_target"),
-        ({"a": "LEAD_NAME", "b": "lead_website"}, {}, None, "unknown_target"),
-        ({"a": "LEAD_NAME", "b": "CUSTOM.x"}, {}, None, "unknown_target"),
-        ({"a": "LEAD_NAME", "b": "CUSTOM.1\n"}, {}, None, "unknown_target"),
-        ({"a": "LEAD_NAME", "b": "CUSTOM.\u0661"}, {}, None, "unknown_target"),
-        ({"a": "LEAD_NAME", " ": "CUSTOM.1"}, {}, None, "blank_column"),
-        ({"a": "LEAD_NAME", "b\0": "CUSTOM.1"}, {}, None, "bad_text"),
-        ({"a": "LEAD_NAME", "b" * 1_001: "CUSTOM.1"}, {}, None, "name_too_long"),
-        ({"a": "LEAD_NAME"}, {"x": "won"}, None, "unknown_lead_status"),
-        ({"a": "LEAD_NAME"}, {"x": "WON", " X ": "LOST"}, None, "ambiguous_status"),
-        ({"a": "LEAD_NAME"}, {}, "MAYBE", "unknown_lead_status"),
-        ({"a": "LEAD_NAME"}, {"x" * 1_001: "WON"}, None, "name_too_long"),
-        ({f"{n}": "CUSTOM.1" for n in range(501)}, {}, None, "too_many_columns"),
-        ({"a": "LEAD_NAME"}, {f"{n}": "WON" for n in range(2_001)}, None, "too_many_statuses"),
-    ],
-)
-def test_a_mapping_that_cannot_work_is_not_saved(
-    fields: dict[str, str], statuses: dict[str, str], default: str | None, code: str
-) -> None:
-    assert codes(fields, statuses, default) == [code]
-
-
-def test_a_problem_names_its_place_and_what_is_allowed() -> None:
-    (problem,) = mapping_problems({"a": "LEAD_NAME", "b\u202e": "FOO\x1b"}, {}, None)
-
-    assert problem.field == "fields.b\\u202e"
-    assert problem.message.startswith("FOO\\u001b is no field of Leadbay. Choose one of LEAD_NAME, LEAD_WEBSITE")
-    assert problem.message.endswith("CUSTOM.<number>.")
 
 
 def test_columns_are_found_by_exact_name_first_and_then_without_case_and_spaces() -> None:
@@ -127,8 +87,8 @@ def test_an_unmapped_column_may_stand_twice() -> None:
     assert bound({"Company": "LEAD_NAME"}, ("Company", "Note", "Note")).unmapped_columns == ("Note", "Note")
 
 
-@pytest.mark.parametrize("fields", [None, {}, {"City": "LEAD_LOCATION_CITY"}, {"Firm": "LEAD_NAME"}])
-def test_a_file_without_a_mapped_company_name_is_refused_and_told_its_columns(fields: dict[str, str] | None) -> None:
+@pytest.mark.parametrize("fields", [{}, {"City": "LEAD_LOCATION_CITY"}, {"Firm": "LEAD_NAME"}])
+def test_a_file_without_a_mapped_company_name_is_refused_and_told_its_columns(fields: dict[str, str]) -> None:
     found = refusal(fields, "City", "", "Soci\u00e9t\u00e9\x1b[31m", "x" * 100)
 
     assert found.code == "company_name_not_mapped"
@@ -137,8 +97,8 @@ def test_a_file_without_a_mapped_company_name_is_refused_and_told_its_columns(fi
 
 
 def test_a_refusal_names_at_most_fifty_columns() -> None:
-    assert refusal(None, *(f"c{n}" for n in range(2_000))).reason.count("c") < 80
-    assert "and 1950 more" in refusal(None, *(f"c{n}" for n in range(2_000))).reason
+    assert refusal({}, *(f"c{n}" for n in range(2_000))).reason.count("c") < 80
+    assert "and 1950 more" in refusal({}, *(f"c{n}" for n in range(2_000))).reason
 
 
 def test_headers_are_data_and_never_format_strings() -> None:
@@ -235,6 +195,8 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
         ("CONTACT_EMAIL", "secret", "bad_email"),
         ("LEAD_WEBSITE", "javascript:secret", "bad_website"),
         ("LEAD_STATUS_DATE", "03/04/2026 secret", "date_not_understood"),
+        ("LEAD_STATUS_DATE", "03/04/2026", "date_ambiguous"),
+        ("LEAD_STATUS_DATE", "31/02/2026", "date_impossible"),
         ("LEAD_WEBSITE", "secret" * 400, "too_long"),
         ("CRM_ID", "secret" * 90, "too_long"),
         ("DEAL_CRM_ID", "secret" * 90, "too_long"),
@@ -247,6 +209,7 @@ def test_a_bad_optional_cell_is_left_out_with_a_warning(target: str, cell: str, 
 
     (warning,) = lead.warnings
     assert (warning.line, warning.column, warning.code) == (7, "Other", code)
+    assert warning.value == masked(cell)
     assert "secret" not in warning.reason
     assert lead == LeadRow(line=7, name="Acme", warnings=(warning,))
 
@@ -296,6 +259,92 @@ def test_what_an_old_mapping_should_not_hold_is_ignored() -> None:
 
     assert found.unmapped_columns == ("x",)
     assert found.apply(Record(2, ("Acme", "a"))) == LeadRow(line=2, name="Acme")
+
+
+def test_a_file_without_a_header_is_mapped_by_position_or_refused() -> None:
+    header = Header(None, ("#1", "#2", "#3"))
+
+    by_position = bind(a_mapping({"#2": "LEAD_NAME", "#1": "CRM_ID"}), header)
+    by_name = bind(a_mapping({"Company": "LEAD_NAME"}), header)
+
+    assert isinstance(by_position, Binding)
+    assert by_position.apply(Record(1, ("7", "Acme", "x"))) == LeadRow(line=1, name="Acme", crm_id="7")
+    assert by_position.unmapped_columns == ("#3",)
+    assert isinstance(by_name, Refusal)
+    assert by_name.code == "no_header"
+
+
+def test_a_position_finds_a_column_of_a_file_with_a_header_too_but_a_name_comes_first() -> None:
+    found = bound({"#1": "LEAD_NAME", "#3": "CRM_ID"}, ("Id", "Company", "", "#1"))
+
+    assert found.apply(Record(2, ("7", "x", "9", "Acme"))) == LeadRow(line=2, name="Acme", crm_id="9")
+    assert found.missing_columns == ()
+
+
+@pytest.mark.parametrize("key", ["#0", "#01", "#3", "#99999", "#\u0661", "# 1"])
+def test_a_position_that_is_none_finds_nothing(key: str) -> None:
+    found = bind(a_mapping({"#1": "LEAD_NAME", key: "CRM_ID"}), Header(None, ("#1", "#2")))
+
+    assert isinstance(found, Binding)
+    assert found.missing_columns == (key,)
+
+
+def test_accents_written_in_two_ways_are_one_name_and_one_name_twice_is_refused() -> None:
+    assert bound({"Socie\u0301te\u0301": "LEAD_NAME"}, ("Soci\u00e9t\u00e9", "Ville")).missing_columns == ()
+
+    assert refusal({"Caf\u00e9": "LEAD_NAME"}, "Caf\u00e9", "Cafe\u0301").code == "duplicate_column"
+
+
+def test_a_custom_field_that_is_gone_is_ignored_and_its_column_counts_as_unmapped() -> None:
+    found = bound({"Company": "LEAD_NAME", "Tier": "CUSTOM.9"}, ("Company", "Tier"))
+
+    assert found.unmapped_columns == ("Tier",)
+    assert found.apply(Record(2, ("Acme", "gold"))) == LeadRow(line=2, name="Acme")
+
+
+def test_a_mapping_tells_the_folded_names_that_a_header_is_known_by() -> None:
+    mapping = a_mapping({" Raison  Sociale": "LEAD_NAME", "#3": "CRM_ID"})
+
+    assert mapping.names() == frozenset({"raison sociale"})
+    assert mapping.by_position()
+    assert not a_mapping({"#x": "LEAD_NAME"}).by_position()
+
+
+def test_the_targets_of_the_columns_can_be_told_without_a_company_name() -> None:
+    header = Header(1, ("Id", "City", "City"))
+
+    assert columns_of(a_mapping({"id": "CRM_ID"}), header) == {0: "CRM_ID"}
+    assert columns_of(a_mapping({"id": "CRM_ID", "City": "LEAD_LOCATION_CITY"}), header) == {}
+
+
+def test_dates_and_numbers_are_read_in_the_format_that_their_columns_prove() -> None:
+    fields = {"Company": "LEAD_NAME", "Since": "LEAD_STATUS_DATE", "Amount": "CUSTOM.3", "Day": "CUSTOM.4"}
+    custom = {"3": CustomField("Amount", "NUMBER"), "4": CustomField("Day", "DATE", format="DD/MM/YYYY")}
+    binding = bound(fields, custom_fields=custom)
+
+    # A declared format needs no proof.
+    assert binding.to_prove() == {1: "date", 2: "number"}
+    lead = binding.proven({1: "MDY", 2: ","}).apply(Record(2, ("Acme", "03/04/2026", "1.234", "03/04/2026")))
+
+    assert isinstance(lead, LeadRow)
+    assert (lead.status_date, lead.custom) == ("2026-03-04", {"CUSTOM.3": "1234", "CUSTOM.4": "2026-04-03"})
+
+
+def test_what_was_odd_about_a_record_is_told_with_its_row() -> None:
+    binding = bound({"Company": "LEAD_NAME", "City": "LEAD_LOCATION_CITY"})
+
+    for flag in ("short_row", "stray_quote"):
+        lead = binding.apply(Record(4, ("Acme", ""), flag))
+        assert isinstance(lead, LeadRow)
+        assert [(note.line, note.column, note.code) for note in lead.warnings] == [(4, None, flag)]
+
+
+def test_a_rejected_row_keeps_its_cells_and_the_shape_of_the_bad_one() -> None:
+    binding = bound({"Company": "LEAD_NAME", "Id": "LEADBAY_ID"})
+
+    (reject,) = binding.apply(Record(9, ("Acme", "Ab-12")))  # type: ignore[misc]
+
+    assert (reject.cells, reject.value) == (("Acme", "Ab-12"), "xx-99")
 
 
 def test_rows_are_applied_fast() -> None:
