@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from uuid import UUID
 
 import obstore
@@ -25,6 +26,11 @@ def rejects_key(org_id: UUID, run_id: UUID, attempt: int) -> str:
     return f"rejects/{org_id}/{run_id}.{attempt}.csv"
 
 
+def preview_key(org_id: UUID, test_id: UUID) -> str:
+    """Where the beginning of a tested file is kept until its preview is told."""
+    return f"preview/{org_id}/{test_id}"
+
+
 class Blobs:
     """Write aside, rename when whole, verify on read."""
 
@@ -42,8 +48,9 @@ class Blobs:
         obstore.rename(self._store, staged, key, overwrite=True)
 
     def drop(self, staged: str) -> None:
-        """Forget staged bytes that are not needed."""
-        obstore.delete(self._store, staged)
+        """Forget bytes that are not needed, if they are there."""
+        with suppress(FileNotFoundError):
+            obstore.delete(self._store, staged)
 
     def read(self, key: str, checksum: str) -> Iterator[bytes]:
         """The blob's bytes; BlobMissing at once, BlobCorrupt at the end if they are not those of `checksum`."""

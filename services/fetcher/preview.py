@@ -10,7 +10,7 @@ from services.fetcher.download import Download
 from services.fetcher.heartbeat import Sender
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.session import Session
-from shared.blobs import Blobs
+from shared.blobs import Blobs, preview_key
 from shared.contracts import ConnectionTestRequested, PreviewRequested
 from shared.errors import describe
 
@@ -39,7 +39,7 @@ class Previews:
     def _read(self, request: ConnectionTestRequested, session: Session, look: Look) -> PreviewRequested:
         download = Download(session.read(request.endpoint.path, self._limit))
         staged = self._blobs.stage(self._in_time(download))
-        key = f"preview/{request.org_id}/{request.test_id}"
+        key = preview_key(request.org_id, request.test_id)
         self._blobs.keep(staged, key)
         return PreviewRequested(
             test_id=request.test_id,

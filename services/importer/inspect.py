@@ -5,6 +5,7 @@ import csv
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -96,30 +97,26 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(path: Path, overrides: CsvOptions, out_dir: Path | None) -> Report:
-    report = Report(path.name)
-    accepted = _open_for_writing(out_dir, path, "records.csv")
-    rejected = RejectFile((), _KEPT)
-    try:
-        opened = open_file(lambda: _bytes(path), overrides)
-        report.reading = opened.reading
-        if isinstance(opened.table, Refusal):
-            report.refusal = opened.table
-        else:
-            rejected = RejectFile(opened.table.header.names, _KEPT)
-            _read(opened.table, report, rejected, accepted)
-    except FileRefused as refused:
-        report.refusal = refused.refusal
-    except OSError as error:
-        report.refusal = Refusal("file_not_found", f"The file cannot be read: {error.strerror}.")
-    finally:
-        if accepted:
-            accepted.close()
+    report, rejects = Report(path.name), b""
+    with ExitStack() as files:
+        accepted = files.enter_context(_open_for_writing(out_dir, path, "records.csv")) if out_dir else None
+        try:
+            opened = open_file(lambda: _bytes(path), overrides)
+            report.reading = opened.reading
+            if isinstance(opened.table, Refusal):
+                report.refusal = opened.table
+            else:
+                rejected = files.enter_context(RejectFile(opened.table.header.names, _KEPT))
+                _read(opened.table, report, rejected, accepted)
+                rejects = b"".join(rejected.chunks())
+        except FileRefused as refused:
+            report.refusal = refused.refusal
+        except OSError as error:
+            report.refusal = Refusal("file_not_found", f"The file cannot be read: {error.strerror}.")
     if out_dir:
-        rejects = b"" if report.refusal else b"".join(rejected.chunks())
         (out_dir / f"{path.name}.rejects.csv").write_bytes(rejects)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)
         (out_dir / f"{path.name}.json").write_text(text, encoding="utf-8", errors="replace")
-    rejected.__exit__(None, None, None)
     return report
 
 
@@ -129,9 +126,7 @@ def _bytes(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _open_for_writing(out_dir: Path | None, path: Path, ending: str) -> TextIO | None:
-    if out_dir is None:
-        return None
+def _open_for_writing(out_dir: Path, path: Path, ending: str) -> TextIO:
     return (out_dir / f"{path.name}.{ending}").open("w", encoding="utf-8", newline="", errors="replace")
 
 

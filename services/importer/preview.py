@@ -4,14 +4,14 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer.core.mapping import Mapping, bind
-from services.importer.core.record import Refusal
+from services.importer.core.record import Refusal, Reject
 from services.importer.core.table import Outcome, Table
 from services.importer.proposal import propose
 from services.importer.reading import open_file
 from services.importer.settings import Settings
 from services.importer.store import Store
 from services.importer.text import FileRefused
-from shared.blobs import Blobs
+from shared.blobs import Blobs, preview_key
 from shared.contracts import CsvOptions, Previewed, PreviewRequested, Reading
 from shared.database import Db, Row, reachable
 from shared.errors import BlobCorrupt, BlobMissing, advice
@@ -20,6 +20,7 @@ from shared.outbox import put_event
 log = structlog.get_logger()
 
 _NAMES = 50
+_TAIL = 50  # records at the end of a cut file among which its last quoted cell is looked for
 
 
 class Previews:
@@ -38,14 +39,19 @@ class Previews:
             test = store.take_preview(request.org_id, request.test_id)
             if test is None:
                 log.info("preview.late")
+                # Whoever told it may have died before this.
+                self._blobs.drop(preview_key(request.org_id, request.test_id))
                 return
+            lost = None
             try:
                 put_event(db, self._preview(store, request, test))
             except (BlobMissing, BlobCorrupt) as error:
-                log.warning("preview.lost", reason=str(error))
-                return
+                lost = error
         self._blobs.drop(request.blob)
-        log.info("preview.told", whole_file=request.whole_file)
+        if lost is None:
+            log.info("preview.told", whole_file=request.whole_file)
+        else:
+            log.warning("preview.lost", reason=str(lost))
 
     def _preview(self, store: Store, request: PreviewRequested, test: Row) -> Previewed:
         mapping = store.mapping(request.org_id)
@@ -64,6 +70,7 @@ class Previews:
                 options,
                 self._limits,
                 mapping.names() if mapping else frozenset(),
+                cut=not request.whole_file,
             )
             if isinstance(opened.table, Refusal):
                 return _refused(about, opened.table, opened.reading)
@@ -77,11 +84,19 @@ def _refused(about: Previewed, refusal: Refusal, reading: Reading | None) -> Pre
     return about.model_copy(update={**words, "reading": reading})
 
 
+def _uncut(records: list[Outcome]) -> list[Outcome]:
+    """The records without the last one, which may be cut, or without the lines of a quoted cell that was cut."""
+    tail = records[-_TAIL:]
+    quoted = (
+        place for place, record in enumerate(tail) if isinstance(record, Reject) and record.code == "unclosed_quote"
+    )
+    return records[: len(records) - len(tail) + next(quoted, len(tail) - 1)] if tail else []
+
+
 def _told(about: Previewed, table: Table, reading: Reading | None, mapping: Mapping | None) -> Previewed:
     records: list[Outcome] = list(table.records)
     if not about.whole_file:
-        # The last one may be cut.
-        del records[-1:]
+        records = _uncut(records)
     proposal = propose(table.header, records, mapping)
     binding = bind(mapping, table.header) if mapping else None
     if isinstance(binding, Refusal):

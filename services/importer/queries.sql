@@ -67,12 +67,18 @@ where k.org_id = %(org_id)s and k.key = any(%(keys)s)
 -- name: known_ids
 select id as lead_id, crm_id, siren from leads where org_id = %(org_id)s and id = any(%(ids)s)
 
+-- name: strangers
+-- Those whom the database does not know by the very same key; in most files these are few.
+select a.lead_id, a.key from unnest(%(lead_ids)s::uuid[], %(keys)s::text[]) as a (lead_id, key)
+where not exists (select from contacts c where c.org_id = %(org_id)s and c.lead_id = a.lead_id and c.key = a.key)
+
 -- name: known_people
 -- Those at the batch's leads who have something in common with somebody in the batch.
 select lead_id, key, email, linkedin, first_name, last_name from contacts
 where org_id = %(org_id)s and lead_id = any(%(lead_ids)s)
   and (key = any(%(keys)s) or lower(email) = any(%(emails)s) or lower(linkedin) = any(%(linkedins)s)
        or lower(concat_ws(' ', first_name, last_name)) = any(%(names)s))
+order by lead_id, key
 
 -- name: insert_leads
 insert into leads (id, org_id, name, website, status, status_date, location, street_num, street, postcode, city,

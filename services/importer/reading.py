@@ -31,12 +31,15 @@ def open_file(
     options: CsvOptions = _AUTOMATIC,
     limits: Limits = LIMITS,
     known: AbstractSet[str] = frozenset(),
+    *,
+    cut: bool = False,
 ) -> Opened:
     """Open the file that `read` yields the bytes of: once to tell its encoding, once more for its rows.
 
-    `known` are folded names of columns that a mapping uses. FileRefused where the bytes are no text after all.
+    `known` are folded names of columns that a mapping uses; `cut` says that this is only the beginning of a file.
+    FileRefused where the bytes are no text after all.
     """
-    encoding = encodings.decide(encodings.survey(read()), options.encoding)
+    encoding = encodings.decide(encodings.survey(read(), cut=cut), options.encoding)
     if isinstance(encoding, Refusal):
         return Opened(None, encoding)
     text = lines(read(), encoding.name)

@@ -8,6 +8,7 @@ from tempfile import SpooledTemporaryFile
 from types import TracebackType
 
 from services.importer.core.formulas import neutralised
+from services.importer.core.header import fold
 from services.importer.core.record import Reject
 
 _IN_MEMORY = 1024 * 1024
@@ -24,7 +25,7 @@ class RejectFile(AbstractContextManager["RejectFile"]):
         self._width = len(columns)
         self._written = 0
         self.count = 0
-        self._write([*columns, "line", "code", "reason"])
+        self._write([*columns, *(_free(name, columns) for name in ("line", "code", "reason"))])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -54,3 +55,11 @@ class RejectFile(AbstractContextManager["RejectFile"]):
         data = text.getvalue().encode("utf-8", "replace")
         self._written += len(data)
         self._file.write(data)
+
+
+def _free(name: str, columns: Sequence[str]) -> str:
+    """The name, or a longer one where a column of the file has it: a name that stands twice could not be mapped."""
+    taken = {fold(column) for column in columns}
+    while name in taken:
+        name = f"reject {name}"
+    return name

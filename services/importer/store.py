@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 from services.importer.core.identity import Known, Resolved
 from services.importer.core.mapping import Mapping as ImportMapping
 from services.importer.core.merge import Batch
-from services.importer.core.people import Person, asked_for
+from services.importer.core.people import Person, asked_for, contact_key, doubtful
 from services.importer.core.record import Reject
 from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
@@ -100,13 +100,23 @@ class Store:
         rows = self.db.execute(SQL["known_ids"], {"org_id": org_id, "ids": ids}).fetchall()
         return {row["lead_id"]: _known(row) for row in rows}
 
-    def known_people(self, org_id: UUID, resolved: Iterable[Resolved]) -> dict[UUID, list[Person]]:
-        """The contacts at the batch's leads whom its rows may mean."""
-        asked = asked_for((item.lead_id, item.row.contact) for item in resolved)
+    def known_people(self, org_id: UUID, resolved: Sequence[Resolved]) -> dict[UUID, list[Person]]:
+        """The contacts at the batch's leads whom its rows may mean, but for those known by the very same key."""
+        new = {item.lead_id for item in resolved if item.is_new}
+        found = {
+            (item.lead_id, contact_key(item.row.contact)): item.row.contact
+            for item in resolved
+            if item.row.contact and item.lead_id not in new
+        }
+        lead_ids, keys = zip(*found, strict=True) if found else ((), ())
+        strangers = self.db.execute(
+            SQL["strangers"], {"org_id": org_id, "lead_ids": list(lead_ids), "keys": list(keys)}
+        ).fetchall()
+        sought = doubtful(found) | {(row["lead_id"], row["key"]) for row in strangers}
+        asked = asked_for((place[0], found[place]) for place in sought)
         people: dict[UUID, list[Person]] = {}
-        if asked["lead_ids"]:
-            for row in self.db.execute(SQL["known_people"], {"org_id": org_id, **asked}):
-                people.setdefault(row.pop("lead_id"), []).append(Person(**row))
+        for row in self.db.execute(SQL["known_people"], {"org_id": org_id, **asked}) if sought else ():
+            people.setdefault(row.pop("lead_id"), []).append(Person(**row))
         return people
 
     def merge(self, org_id: UUID, batch: Batch) -> set[UUID]:

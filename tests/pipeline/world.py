@@ -1,7 +1,7 @@
 """The words in which the pipeline tests speak: put a file, connect, wait, look, and check that nothing is double."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psycopg
@@ -20,7 +20,13 @@ FIELDS = {
     "status": "LEAD_STATUS",
     "mail": "CONTACT_EMAIL",
 }
-ENDED = ("sftp_connector.sync_succeeded", "sftp_connector.sync_failed", "sftp_connector.sync_unchanged")
+STATUSES = {"Won": "WON"}
+ENDED = (
+    "sftp_connector.sync_succeeded",
+    "sftp_connector.sync_failed",
+    "sftp_connector.sync_unchanged",
+    "sftp_connector.mapping_needed",
+)
 
 
 class World:
@@ -42,10 +48,33 @@ class World:
         """Put a file on the SFTP server."""
         self.sshd.put(path, content)
 
-    def save_mapping(self) -> None:
+    def save_mapping(self, fields: Mapping[str, str] = FIELDS, statuses: Mapping[str, str] = STATUSES) -> None:
         """Save the import mapping and wait until it counts."""
-        asked = self.ui.ask("import_mapping.saved", fields=FIELDS, statuses={"Won": "WON"})
+        asked = self.ui.ask("import_mapping.saved", fields=dict(fields), statuses=dict(statuses))
         self.ui.wait("import_mapping.accepted", in_reply_to=asked)
+
+    def save_custom_field(self, field_id: str, name: str, kind: str, **others: str) -> None:
+        """Save a custom field and wait until it counts."""
+        asked = self.ui.ask("custom_field.saved", field_id=field_id, name=name, kind=kind, **others)
+        self.ui.wait("custom_field.accepted", in_reply_to=asked)
+
+    def previewed(self) -> Event:
+        """Test the connection; what the file then looks like."""
+        asked = self.ui.ask("sftp_connector.test", **self.form())
+        assert self.ui.wait("sftp_connector.tested", in_reply_to=asked)["ok"]
+        return self.ui.wait("sftp_connector.previewed", in_reply_to=asked)
+
+    def synced(self, connector_id: str, *, dry_run: bool = False) -> Event:
+        """Have the file looked at once; how that ended."""
+        return self.ended(self.ui.ask("sftp_connector.sync_now", connector_id=connector_id, dry_run=dry_run))
+
+    def logins(self) -> int:
+        """How often anybody logged in to the SFTP server."""
+        return self.sshd.log_path.read_text().count("Accepted password")
+
+    def rows(self, query: str) -> list[dict[str, Any]]:
+        """What the database answers."""
+        return self.db.execute(query).fetchall()
 
     def form(self, **changes: Any) -> dict[str, Any]:
         """The connector's form, filled in."""

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import islice, product
 
 from services.importer.core.lines import split_lines
 from services.importer.core.shapes import kind_of
@@ -47,6 +47,8 @@ _TRUST = {
 _SPACED = frozenset({",", ";", "|", ":"})  # a space after each of these belongs to the delimiter
 _SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
 _BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
+# Not one phone number, which begins with 0 or +, and not one number in groups of three digits.
+_NUMBERS = re.compile(r"(?!\d{1,3}(?: \d{3})+$)-?(?:0|[1-9]\d*)(?:\.\d+)?(?: +-?(?:0|[1-9]\d*)(?:\.\d+)?)+")
 _PUNCTUATION = re.compile(r"[^\w\s\"']{0,3}")
 
 
@@ -85,6 +87,11 @@ class Dialect:
     def restored(self, cell: str) -> str:
         """A cell as it stands in the file."""
         return cell if len(self.delimiter) == 1 else cell.replace(SEPARATOR, self.delimiter)
+
+    def quoted(self, cell: str) -> str:
+        """A cell as it stands between quotes in the file."""
+        inside = cell.replace("\\", "\\\\") if self.escape == "\\" else cell
+        return f"{self.quote}{inside.replace(self.quote, (self.escape or self.quote) + self.quote)}{self.quote}"
 
     def original(self, line: str) -> str:
         """A prepared line, near to what stands in the file."""
@@ -128,14 +135,22 @@ def _lines(sample: str) -> list[str]:
     found = split_lines(sample[:SAMPLE_CHARS].removeprefix("\ufeff"))
     if len(sample) > SAMPLE_CHARS and len(found) > 1:
         del found[-1]
-    return [line for line in found if line.strip()][:_LINES]
+    found = [line for line in found if line.strip()][:_LINES]
+    plain = [line for line in found if not _is_comment(line)]
+    return plain if len(plain) > 1 else found
+
+
+def _is_comment(line: str) -> bool:
+    """Whether the line is a remark and not, as far as can be told, the end of a quoted cell."""
+    return line.startswith(("#", "//", "%")) and '"' not in line
 
 
 def _candidates(lines: Sequence[str], delimiter: str | None, quote: str | None) -> Iterator[Dialect]:
-    text = "".join(lines)
+    # The patterns below know only LF.
+    text = "".join(lines).replace("\r\n", "\n").replace("\r", "\n")
     for mark in [delimiter] if delimiter else _marks(text, len(lines)):
-        spaced = _is_spaced(mark, text)
-        for quoted in _quotes(text, mark) if quote is None else [quote]:
+        quotes = _quotes(text, mark) if quote is None else [quote]
+        for spaced, quoted in product(_spacings(mark, text), quotes):
             yield Dialect(mark, quoted, spaced=spaced)
             if quoted and f"\\{quoted}" in text:
                 yield Dialect(mark, quoted, "\\", spaced)
@@ -149,7 +164,8 @@ def _marks(text: str, lines: int) -> list[str]:
 def _quotes(text: str, mark: str) -> list[str]:
     """The quotes worth trying, the likeliest first: apostrophes only where they stand around cells."""
     double, single = _around(text, mark, '"'), _around(text, mark, "'")
-    found = ["'", '"'] if single >= 2 and single > 2 * double else ['"']
+    apostrophes = single >= 2 and single > 2 * double and re.search(_enclosed(mark, "'"), text, re.MULTILINE)
+    found = ["'", '"'] if apostrophes else ['"']
     return [*found, ""] if _unquoted(text, mark) else found
 
 
@@ -157,16 +173,21 @@ def _unquoted(text: str, mark: str) -> bool:
     """Whether quotes stand in the file as inches do: alone in many lines, and never around a cell."""
     lines = split_lines(text)
     lone = sum(line.count('"') % 2 for line in lines)
-    edge = re.escape(mark)
-    around = re.search(rf'(?:^|{edge}) ?"[^"]{{0,2000}}" ?(?:{edge}|\r?$)', text, re.MULTILINE)
+    around = re.search(_enclosed(mark, '"'), text, re.MULTILINE)
     return lone > max(2, _MANY * len(lines)) and around is None
+
+
+def _enclosed(mark: str, quote: str) -> str:
+    """Finds a short cell with quotes on both sides."""
+    edge = re.escape(mark)
+    return rf"(?:^|{edge}) ?{quote}(?:[^{quote}]|[{quote}\\]{quote}){{0,500}}{quote} ?(?:{edge}|$)"
 
 
 def _around(text: str, mark: str, quote: str) -> int:
     """How many cells begin and end with the quote, at least."""
     edge = re.escape(mark)
     begins = len(re.findall(rf"(?:^|{edge}) ?{quote}", text, re.MULTILINE))
-    ends = len(re.findall(rf"{quote} ?(?:{edge}|\r?$)", text, re.MULTILINE))
+    ends = len(re.findall(rf"{quote} ?(?:{edge}|$)", text, re.MULTILINE))
     return 0 if abs(begins - ends) > 0.25 * max(begins, ends) + 1 else min(begins, ends)
 
 
@@ -191,13 +212,18 @@ def _score(dialect: Dialect, lines: Sequence[str]) -> float:
         counts[len(row.cells)] += row.lines
     trust, least = _TRUST.get(dialect.delimiter, (1.0, 2))
     width, count = max(counts.items(), key=lambda item: item[1] * (1 - 1 / item[0]) if item[0] else 0, default=(0, 0))
-    if width < (2 if _between_quotes(dialect, lines) else least) or not total:
+    if _between_quotes(dialect, lines) or _pairs(rows):
+        least = 2
+    elif _is_prose(rows, dialect):
         return 0.0
-    # A title above the table is rare in a short file.
-    untitled = 0.2 if len(rows[0].cells) == 1 and len(rows) < _SHORT else 1.0
+    if width < least or not total:
+        return 0.0
+    # A title above the table is rare in a short file, and two cells below it may be prose with one comma.
+    titled = len(rows[0].cells) == 1 and len(rows) < _SHORT
+    untitled = (0.2 if width < 3 else 0.6) if titled else 1.0
     agreement = untitled * count / total
     spread = 1 - 0.04 * min(len(counts) - 1, 5)
-    return trust * agreement * spread * math.sqrt(1 - 1 / width) * _sense(rows, dialect.quote)
+    return trust * agreement * spread * math.sqrt(1 - 1 / width) * _sense(rows, dialect)
 
 
 def _between_quotes(dialect: Dialect, lines: Sequence[str]) -> bool:
@@ -206,27 +232,38 @@ def _between_quotes(dialect: Dialect, lines: Sequence[str]) -> bool:
     return len(seam) > 2 and sum(seam in line for line in lines) > 0.5 * len(lines)
 
 
-def _sense(rows: Sequence[_Row], quote: str) -> float:
+def _pairs(rows: Sequence[_Row]) -> bool:
+    """Whether every row below the first is a number or a time, and another one."""
+    kinds = ([kind_of(cell) for cell in row.cells] for row in rows[1:])
+    return len(rows) > 2 and all(len(found) == 2 and {"number", "time"}.issuperset(found) for found in kinds)
+
+
+def _is_prose(rows: Sequence[_Row], dialect: Dialect) -> bool:
+    """Whether what was cut at spaces or slashes is nothing but words."""
+    cells = (cell for row in rows for cell in row.cells)
+    return dialect.delimiter in " /" and all(kind_of(cell) in ("text", "empty", "odd") for cell in cells)
+
+
+def _sense(rows: Sequence[_Row], dialect: Dialect) -> float:
     """The share of cells that look like something; a number or an address says more than a word does."""
     found = ((cell, row.text) for row in rows for cell in row.cells)
-    worth = [_worth(cell, text, quote) for cell, text in islice(found, _CELLS) if kind_of(cell) != "empty"]
+    worth = [_worth(cell, text, dialect) for cell, text in islice(found, _CELLS) if kind_of(cell) != "empty"]
     return sum(worth) / len(worth) if worth else 0.5
 
 
-def _worth(cell: str, text: str, quote: str) -> float:
+def _worth(cell: str, text: str, dialect: Dialect) -> float:
     """How much sense a cell makes; in quotes it may hold anything."""
     kind = kind_of(cell)
     if kind != "odd":
         return 0.9 if kind == "text" else 1.0
-    looked_at = text if len(text) <= _LONG_RECORD else ""
-    return 0.9 if quote and f"{quote}{cell.replace(quote, quote * 2)}{quote}" in looked_at else 0.0
+    return 0.9 if dialect.quote and len(text) <= _LONG_RECORD and dialect.quoted(cell) in text else 0.0
 
 
 def _one_column(lines: Sequence[str]) -> float:
     """The score of reading each line as one cell: good where whole lines are dates, addresses or numbers."""
-    kinds = Counter(kind_of(line) for line in lines)
+    kinds = Counter("text" if _NUMBERS.fullmatch(line.strip()) else kind_of(line) for line in lines)
     typed = sum(count for kind, count in kinds.items() if kind not in ("text", "odd", "empty"))
-    return (0.8 * typed + 0.3 * kinds["text"]) / len(lines) if lines else 0.0
+    return (0.8 * typed + 0.3 * kinds["text"] + 0.1 * kinds["odd"]) / len(lines) if lines else 0.0
 
 
 def _finished(dialect: Dialect, lines: Sequence[str], *, fixed: bool) -> Dialect:
@@ -234,7 +271,9 @@ def _finished(dialect: Dialect, lines: Sequence[str], *, fixed: bool) -> Dialect
     if not fixed:
         dialect = replace(dialect, delimiter=_longer(dialect, lines))
     if dialect.quote and not dialect.escape:
-        doubled = any(dialect.quote in cell for row in _parsed(dialect, lines) for cell in row.cells)
+        twice = dialect.quote * 2
+        rows = (row for row in _parsed(dialect, lines) if twice in row.text)
+        doubled = any(dialect.quote in cell for row in rows for cell in row.cells)
         dialect = replace(dialect, escape=dialect.quote if doubled else "")
     return dialect
 
@@ -254,9 +293,12 @@ def _longer(dialect: Dialect, lines: Sequence[str]) -> str:
     return f"{mark}{middle}{mark}" if plain and alternations >= enough and len(rows) > 1 else mark
 
 
-def _is_spaced(mark: str, text: str) -> bool:
-    """Whether a space follows every delimiter, so that it is no part of the cells."""
+def _spacings(mark: str, text: str) -> list[bool]:
+    """Whether a space follows every delimiter, so that it is no part of the cells; both where that may be."""
     if mark not in _SPACED:
-        return False
-    found = re.findall(rf"{re.escape(mark)}(?=([^\r\n]))", text)
-    return len(found) > 0 and found.count(" ") >= 0.98 * len(found)
+        return [False]
+    found = re.findall(rf"{re.escape(mark)}(?=([^\n]))", text)
+    if found and found.count(" ") >= 0.98 * len(found):
+        return [True]
+    # In quoted cells the same character may stand without a space.
+    return [False, True] if f'{mark} "' in text or f"{mark} '" in text else [False]

@@ -34,6 +34,10 @@ _MARKUP = re.compile(rb"\s*<(?:!doctype html|html|\?xml)\b", re.IGNORECASE)
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f\x01\x1a"))
 _ESCAPES = (b"\x1b$", b"\x1b(", b"~{")  # ISO-2022 and HZ write other scripts in ASCII
 _UNDECODED = re.compile("[\udc80-\udcff]")
+_ACUTE = "éÉ"
+_FRENCH = frozenset("àâçèéêëîïôœùûüÀÂÇÈÉÊËÎÏÔŒÙÛÜ«»°²·‘’“”–—…€\u00a0")
+# Of lists of names in other languages, read as Windows-1252, 0.7 at most are French, Latvian apart: it has no acute.
+_NEARLY_ALL = 0.9
 _MUCH_MORE = 10  # good bytes for one bad, in a file that is UTF-8 all the same
 _LONGEST_MARK = 4
 
@@ -82,13 +86,14 @@ class Survey:
             self.foreign += b"".join(lines)[:room]
 
 
-def survey(chunks: Iterable[bytes]) -> Survey:
-    """Look at a file's bytes until they have told what they can."""
+def survey(chunks: Iterable[bytes], *, cut: bool = False) -> Survey:
+    """Look at a file's bytes until they have told what they can; a file that was `cut` may end within a character."""
     found = Survey()
     for chunk in chunks:
         if not found.see(chunk):
             return found
-    found.see(b"", last=True)
+    if not cut:
+        found.see(b"", last=True)
     return found
 
 
@@ -104,7 +109,9 @@ def decide(found: Survey, declared: str | None = None) -> Encoding | Refusal:
     escaped = not found.good and not found.bad and any(escape in found.head for escape in _ESCAPES)
     if not zeros and not escaped and (not found.bad or found.good > _MUCH_MORE * found.bad):
         return Encoding("utf-8", 100)
-    return _detected(found, whole=zeros or escaped) or _refusal(found, escaped=escaped)
+    whole = zeros or escaped
+    french = None if whole else _french(found.foreign)
+    return french or _detected(found, whole=whole) or _refusal(found, escaped=escaped)
 
 
 def marked(head: bytes) -> str | None:
@@ -141,6 +148,18 @@ def _detected(found: Survey, *, whole: bool) -> Encoding | None:
         return None
     # What is ASCII in the sample may go on as UTF-8.
     return Encoding("utf-8" if name == "ascii" else name, round(100 * told["confidence"]))
+
+
+def _french(sample: bytes) -> Encoding | None:
+    """Windows-1252 where nearly all beyond ASCII is what French writes, with its many `é`.
+
+    A detector takes short lists of French names for Hungarian or Polish as soon as not.
+    """
+    foreign = [char for char in sample.decode("cp1252", "replace") if not char.isascii()]
+    letters = [char for char in foreign if char.isalpha()]
+    share = sum(char in _FRENCH for char in foreign) / max(1, len(foreign))
+    acute = sum(char in _ACUTE for char in letters)
+    return Encoding("cp1252", round(90 * share)) if share >= _NEARLY_ALL and 4 * acute >= len(letters) else None
 
 
 def _refusal(found: Survey, *, escaped: bool) -> Encoding | Refusal:

@@ -1,5 +1,6 @@
 """Where the table begins: what stands before its header, and whether the file has one at all."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -15,6 +16,7 @@ _ENOUGH_FILLED = 0.6  # of a table's cells are filled in its header
 _TYPED = frozenset({"number", "money", "time", "email", "url", "phone", "uuid", "code"})
 # Cells that no column is ever called.
 _VALUES = frozenset({"email", "url", "uuid", "money", "time"})
+_YEAR = re.compile(r"(?:19|20)[0-9]{2}")
 _NAME_CHARS = 100  # of a cell that are read as a name
 _SAME = 0.7  # the share of a column's cells that must agree to say what the column holds
 
@@ -39,8 +41,10 @@ def find_layout(records: Sequence[Record], known: AbstractSet[str] = frozenset()
         if known and _names_known(record, known):
             return Layout(place, has_header=True, width=_common_width(records[place + 1 :]) or len(record.cells))
     first = next((place for place, record in enumerate(records) if _is_full(record, width)), 0)
-    below = [record.cells for record in records[first + 1 : first + 1 + _ROWS_BELOW]]
-    has_header = _header_score(records[first].cells, below) >= 0
+    top = records[first].cells
+    # A header that is repeated among the rows says nothing about them.
+    below = [record.cells for record in records[first + 1 : first + 1 + _ROWS_BELOW] if record.cells != top]
+    has_header = _header_score(top, below) >= 0
     return Layout(first, has_header, _common_width(records[first + has_header :]) or len(records[first].cells))
 
 
@@ -60,23 +64,26 @@ def _names_known(record: Record, known: AbstractSet[str]) -> bool:
 
 
 def _is_full(record: Record, width: int) -> bool:
-    """Whether enough cells are filled for a row of the table; a title or a note fills one or two."""
+    """Whether enough cells are filled for a row of the table; a title fills one or two, which are no names."""
     if record.cells[0].lstrip().startswith("#") and len(record.cells) < width:
         return False
-    filled = sum(1 for cell in record.cells if cell.strip())
-    return filled >= (1 if width < 2 else max(2, _ENOUGH_FILLED * width))
+    filled = [cell for cell in record.cells if cell.strip()]
+    enough = 1 if width < 2 else max(2, _ENOUGH_FILLED * width)
+    return len(filled) >= enough or (len(filled) > 1 and all(map(_is_known, filled)))
 
 
 def _header_score(top: Sequence[str], below: Sequence[Sequence[str]]) -> float:
     """Above zero when the cells at the top are names, below when they are values like those below them."""
     texts = [cell.strip() for cell in top if cell.strip()]
     score = 0.5 - 1.5 * sum(kind_of(cell) in _VALUES for cell in texts)
-    score += 0.5 * sum(_is_known(cell) for cell in texts)
+    known = sum(_is_known(cell) for cell in texts)
+    score += 0.5 * known
     score -= 0.25 * (len(texts) - len({fold(text) for text in texts}))
     if texts and all(kind_of(cell) == "number" for cell in texts):
         score -= 1
     for place, cell in enumerate(top):
-        if cell.strip():
+        # Beside names, a year over numbers is one, too.
+        if cell.strip() and not (known and _YEAR.fullmatch(cell.strip())):
             score += _column_score(cell.strip(), [row[place].strip() for row in below if place < len(row)])
     return score
 

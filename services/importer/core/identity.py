@@ -137,11 +137,12 @@ class _Ledger:
 
     def _twins(self, row: LeadRow, named: tuple[str, ...], lead: _Lead) -> tuple[UUID, ...]:
         """Other leads that own a key of the row, where nothing says that they are other companies."""
-        owners = (
-            (key, self._owners[key]) for key in named if key in self._owners and not key.startswith(("name:", "name#"))
-        )
-        found = (other.lead_id for key, other in owners if other is not lead and not other.contradicts(key, row))
-        return tuple(dict.fromkeys(found))
+        found: dict[UUID, None] = {}
+        for key in named:
+            other = self._owners.get(key, lead)
+            if other is not lead and not key.startswith(("name:", "name#")) and not other.contradicts(key, row):
+                found[other.lead_id] = None
+        return tuple(found)
 
     def _match(self, row: LeadRow, named: tuple[str, ...]) -> _Lead | None:
         for key in named:

@@ -10,7 +10,8 @@ from services.importer.core import normalise
 from services.importer.core.record import Contact
 
 COLUMNS = ("first_name", "last_name", "email", "phone", "phone_key", "title", "linkedin")
-_KINDS = ("email", "linkedin", "name", "other")  # strongest first
+_STATED = ("first_name", "last_name", "email", "phone", "title", "linkedin")
+_KINDS = ("email", "linkedin", "name")  # strongest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +31,24 @@ class Person:
 
 def fold_people(found: Iterable[tuple[UUID, Contact]], known: Mapping[UUID, Sequence[Person]]) -> list[tuple[Any, ...]]:
     """One row for each contact that the rows name: lead, key, then COLUMNS. A later cell wins unless it is empty."""
-    circles: dict[UUID, _Circle] = {}
+    contacts: dict[UUID, list[Contact]] = defaultdict(list)
     for lead_id, contact in found:
-        if lead_id not in circles:
-            circles[lead_id] = _Circle(known.get(lead_id, ()))
-        circles[lead_id].meet(contact)
+        contacts[lead_id].append(contact)
     return [
-        (lead_id, seen.key, *(seen.values.get(name) for name in COLUMNS))
-        for lead_id, circle in circles.items()
-        for seen in circle.met
+        (lead_id, key, *map(values.get, COLUMNS))
+        for lead_id, several in contacts.items()
+        for key, values in _folded(several, known.get(lead_id, ()))
     ]
+
+
+def _folded(contacts: Sequence[Contact], known: Sequence[Person]) -> list[tuple[str, dict[str, str]]]:
+    """The people at one lead, by key, with what is said of them."""
+    if len(contacts) == 1 and not known:
+        return [(contact_key(contacts[0]), _values(contacts[0]))]
+    circle = _Circle(known)
+    for contact in contacts:
+        circle.meet(contact)
+    return [(seen.key, seen.values) for seen in circle.met]
 
 
 def asked_for(found: Iterable[tuple[UUID, Contact | None]]) -> dict[str, list[Any]]:
@@ -56,17 +65,56 @@ def asked_for(found: Iterable[tuple[UUID, Contact | None]]) -> dict[str, list[An
     return {name: list(values) for name, values in asked.items()}
 
 
+def doubtful(found: Iterable[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
+    """Those of the leads and keys of which a known key does not tell who is meant.
+
+    That is where several people come for one lead and one of them without an e-mail: the others may be that person.
+    """
+    keys: dict[UUID, list[str]] = defaultdict(list)
+    for lead_id, key in found:
+        keys[lead_id].append(key)
+    return {
+        (lead_id, key)
+        for lead_id, several in keys.items()
+        if len(several) > 1 and not all(key.startswith("email") for key in several)
+        for key in several
+    }
+
+
 def contact_key(contact: Contact) -> str:
     """The key of a person who is new at a lead: the strongest that there is to be found by."""
-    marks = _marks(contact.email, contact.linkedin, contact.first_name, contact.last_name)
-    kind = next((kind for kind in _KINDS if kind in marks), "other")
-    return normalise.key(kind, marks.get(kind) or contact.phone or contact.title or "")
+    return _key(contact, _marks_of(contact))
+
+
+def _key(contact: Contact, marks: Mapping[str, str]) -> str:
+    for kind in _KINDS:
+        if kind in marks:
+            return normalise.key(kind, marks[kind])
+    return normalise.key("other", contact.phone or contact.title or "")
+
+
+def _marks_of(contact: Contact) -> dict[str, str]:
+    return _marks(contact.email, contact.linkedin, contact.first_name, contact.last_name)
 
 
 def _marks(email: str | None, linkedin: str | None, first_name: str | None, last_name: str | None) -> dict[str, str]:
-    name = normalise.name_key(" ".join(filter(None, (first_name, last_name))))
-    marks = {"email": email and email.casefold(), "linkedin": linkedin and linkedin.casefold(), "name": name}
-    return {kind: value for kind, value in marks.items() if value}
+    marks = {}
+    if email:
+        marks["email"] = email.casefold()
+    if linkedin:
+        marks["linkedin"] = linkedin.casefold()
+    name = f"{first_name or ''} {last_name or ''}"
+    if not name.isspace():
+        marks["name"] = normalise.name_key(name)
+    return marks
+
+
+def _values(contact: Contact) -> dict[str, str]:
+    """What a row says of a person; an empty cell says nothing."""
+    values = {name: value for name in _STATED if (value := getattr(contact, name)) is not None}
+    if contact.phone and (key := normalise.phone_key(contact.phone)):
+        values["phone_key"] = key
+    return values
 
 
 @dataclass(slots=True, eq=False)
@@ -88,16 +136,14 @@ class _Circle:
             self._learn(_Seen(person.key, {}), person.marks())
 
     def meet(self, contact: Contact) -> None:
-        marks = _marks(contact.email, contact.linkedin, contact.first_name, contact.last_name)
-        key = contact_key(contact)
+        marks = _marks_of(contact)
+        key = _key(contact, marks)
         seen = self._find(marks, key) or _Seen(key, {})
         if not seen.is_met:
             seen.is_met = True
             self.met.append(seen)
         self._learn(seen, marks)
-        values = {name: getattr(contact, name) for name in COLUMNS if name != "phone_key"}
-        values["phone_key"] = normalise.phone_key(contact.phone) if contact.phone else None
-        seen.values.update({name: value for name, value in values.items() if value is not None})
+        seen.values.update(_values(contact))
 
     def _learn(self, seen: _Seen, marks: Mapping[str, str]) -> None:
         self._by_key[seen.key] = seen
@@ -107,9 +153,13 @@ class _Circle:
         seen.marks.update(marks)
 
     def _find(self, marks: Mapping[str, str], key: str) -> _Seen | None:
-        """The person with the strongest mark in common; a weaker one does not count where a stronger one differs."""
-        for place, kind in enumerate(_KINDS[:-1]):
-            for seen in self._by_mark.get((kind, marks[kind]), ()) if kind in marks else ():
+        """The person with the strongest mark in common; a weaker one does not count where a stronger one differs.
+
+        Of several who have it, the one who was made by the very same key.
+        """
+        for place, kind in enumerate(_KINDS):
+            alike = self._by_mark.get((kind, marks[kind]), ()) if kind in marks else ()
+            for seen in sorted(alike, key=lambda one: one.key != key):
                 if seen.marks.get(kind) == marks[kind] and not _differ(seen.marks, marks, _KINDS[:place]):
                     return seen
         return self._by_key.get(key)

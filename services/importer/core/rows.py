@@ -12,7 +12,11 @@ from services.importer.core.dialect import SEPARATOR, Dialect
 from services.importer.core.record import Record, Reject, Skipped
 
 _BOM = "\ufeff"
+_END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs of DOS end a file
 _KEPT_CHARS = 10_000  # of a record that could not be split
+_LINE_END = re.compile(r"\r\n?|\n")
+_NEARLY = 0.8
+_BY_CHANCE = 6  # lines and cells, up to which text of several lines may look like rows
 REASONS = {
     "unclosed_quote": "A quote that opens a cell of this record is not closed properly. Close it, and double"
     " each quote inside a quoted cell.",
@@ -39,15 +43,18 @@ class Limits:
 LIMITS = Limits()
 
 
-def read(lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS) -> Iterator[Record | Reject | Skipped]:
+def read(
+    lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS, *, width: int = 0, before: int = 0
+) -> Iterator[Record | Reject | Skipped]:
     """Yield one outcome for each record, in order and with the line on which it begins.
 
-    `lines` keep their line ends and are split at LF, CRLF and CR only. A record whose quote does not close is
-    rejected at its first line, and reading goes on at the very next line. The cost is linear in the text.
+    `lines` keep their line ends and are split at LF, CRLF and CR only; so many as `before` says came before them. A
+    record whose quote does not close is rejected at its first line, and reading goes on at the very next line. So it
+    does where a quote closes in another row of a table of this `width`. The cost is linear in the text.
     """
     # The limit belongs to the whole process: it is only ever raised, so that no other reader meets a surprise.
     csv.field_size_limit(max(csv.field_size_limit(), limits.record_chars + 1))
-    yield from _Reader(lines, dialect, limits)
+    yield from _Reader(lines, dialect, limits, width, before)
 
 
 def stray_quotes(dialect: Dialect) -> re.Pattern[str] | None:
@@ -57,6 +64,12 @@ def stray_quotes(dialect: Dialect) -> re.Pattern[str] | None:
     mark = dialect.delimiter if len(dialect.delimiter) == 1 else SEPARATOR
     text = f"[^{re.escape(mark + dialect.quote)}\\s]"
     return re.compile(f"{text} ?{dialect.quote}{text}")
+
+
+def _inches(quote: str) -> re.Pattern[str]:
+    """Finds the lone quote that is no mistake: the sign for inches after a short number, with text beside it."""
+    size = rf"\d{{1,3}}(?:[.,]\d{{1,2}}|[ -]?\d/\d{{1,2}})?{quote}"
+    return re.compile(rf"(?:^|[\s(x]){size}(?=[\s),x])|[\s(x]{size}$")
 
 
 def _reject(line: int, code: str, text: str) -> Reject:
@@ -71,6 +84,33 @@ def _encodable(text: str) -> bool:
     return True
 
 
+def _has_run(line: str, mark: str, limit: int) -> bool:
+    """Whether more characters than the limit follow each other without the mark; the cost is linear."""
+    place = 0
+    while place + limit < len(line):
+        last = line.rfind(mark, place, place + limit + 1)
+        if last < 0:
+            return True
+        place = last + 1
+    return False
+
+
+def _separators(dialect: Dialect) -> re.Pattern[str]:
+    """Finds what separates cells, but not the commas of prose."""
+    mark = str(dialect.options()["delimiter"])
+    return re.compile(re.escape(mark) + ("" if dialect.spaced or mark == " " else "(?! )"))
+
+
+def _line_widths(cells: list[str], separators: re.Pattern[str]) -> list[int]:
+    """How many cells each line of a record would have if the quotes that keep its lines together were none."""
+    widths = [0]
+    for cell in cells:
+        first, *others = _LINE_END.split(cell)
+        widths[-1] += 1 + (len(separators.findall(first)) if others else 0)
+        widths += [1 + len(separators.findall(line)) for line in others]
+    return widths
+
+
 class _Reader:
     """Parses line by line and looks ahead only where a quote stays open.
 
@@ -78,16 +118,19 @@ class _Reader:
     record that opens inside its reach: no line is looked at more than once from inside quotes.
     """
 
-    def __init__(self, lines: Iterable[str], dialect: Dialect, limits: Limits) -> None:
+    def __init__(self, lines: Iterable[str], dialect: Dialect, limits: Limits, width: int, before: int) -> None:
         self._source = iter(lines)
         self._limits = limits
         self._dialect = dialect
         self._quote = dialect.quote
         self._csv = csv.reader((), strict=True, **dialect.options()).dialect  # type: ignore[arg-type]
         self._stray = stray_quotes(dialect)
+        self._inches = _inches(dialect.quote)
         self._plain = len(dialect.delimiter) == 1 and dialect.escape != "\\"
         self._ahead: deque[str] = deque()
-        self._line = 0  # number of the line at hand
+        self._separators = _separators(dialect)
+        self._width = width  # of the table; 0 when it is not known
+        self._line = before  # number of the line at hand
         self._chars = 0  # characters up to the end of it
         self._open_line = 0  # whoever is inside quotes before this line still is at its end...
         self._open_chars = 0  # ...where so many characters were read...
@@ -115,7 +158,9 @@ class _Reader:
     def _outcome(self, line: str) -> Record | Reject | Skipped:
         number = self._line
         if len(line) > self._limits.record_chars:
-            return self._rejected(number, "record_too_large", line)
+            mark = self._csv.delimiter
+            long_cell = _has_run(line, mark, self._limits.cell_chars)
+            return self._rejected(number, "cell_too_large" if long_cell else "record_too_large", line)
         try:
             # The second line closes what the first leaves open, and is asked for only then.
             reader = csv.reader((line, self._quote), self._csv)
@@ -126,6 +171,9 @@ class _Reader:
                     return self._rejected(number, "unclosed_quote", line)
                 lines = [line, *islice(iter(self._take, None), more)]
                 cells, text = next(csv.reader(lines, self._csv)), "".join(lines)
+                if self._swallows_rows(cells):
+                    self._put_back(lines[1:])
+                    return self._rejected(number, "unclosed_quote", line)
         except csv.Error:
             return self._rejected(number, "bad_quoting", line)
         return self._checked(number, cells, text)
@@ -141,10 +189,40 @@ class _Reader:
         limit = self._limits.cell_chars
         if len(text) > limit and any(len(cell) > limit for cell in cells):
             return self._rejected(number, "cell_too_large", text)
-        if not any(map(str.strip, cells)):
+        if not any(map(str.strip, cells)) or text == _END_OF_FILE:
             return Skipped(number)
-        flag = "stray_quote" if self._stray and self._quote in text and self._stray.search(text) else ""
+        flag = "stray_quote" if self._quote in text and self._has_stray_quote(text, cells) else ""
         return Record(number, tuple(cells) if self._plain else tuple(map(self._dialect.restored, cells)), flag)
+
+    def _has_stray_quote(self, text: str, cells: list[str]) -> bool:
+        if not self._stray:
+            return False
+        # Quotes around cells and doubled quotes come in pairs; who writes those doubles the sign for inches, too.
+        count = text.count(self._quote)
+        lone = count % 2 and not (count == 1 and any(map(self._inches.search, cells)))
+        return bool(lone or self._stray.search(text))
+
+    def _swallows_rows(self, cells: list[str]) -> bool:
+        """Whether these cells are no record's: a stray quote in one row was closed by another row's.
+
+        Then lines are whole rows by themselves. Where the record is as wide as the table by chance, nearly all of them
+        must be, because text of several lines may hold separators, too.
+        """
+        if self._width < 2:
+            return False
+        full = [width == self._width for width in _line_widths(cells, self._separators)]
+        if len(cells) != self._width:
+            return any(full[1:])
+        alone = sum(1 for cell in cells if _LINE_END.search(cell)) == 1
+        whole = full[0] and full[-1] and sum(full) >= _NEARLY * len(full)
+        return alone and whole and len(full) + self._width > _BY_CHANCE
+
+    def _put_back(self, lines: list[str]) -> None:
+        """Let lines be read again, but not be looked at from inside quotes again: that would cost too much."""
+        self._ahead.extendleft(reversed(lines))
+        self._line -= len(lines)
+        self._chars -= sum(map(len, lines))
+        self._doomed = True
 
     def _lines_to_close(self, length: int) -> int:
         """Count the lines after the one at hand until its quote closes; 0 when it does not within the limits."""

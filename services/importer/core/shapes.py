@@ -29,11 +29,11 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     ("path", re.compile(r"(?:/[\w.~-]+){2,}/?|[A-Za-z]:(?:\\[\w .~-]+)+\\?")),
-    ("phone", re.compile(r"(?:\+|00|\()?\d[\d .()/-]{6,20}\d")),
+    ("phone", re.compile(r"(?!\d{4}-\d\d-)(?=(?:\D*\d){7})(?:\+|00|\()?\d[\d .()/-]{5,20}\d")),
     ("uuid", re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")),
     ("code", re.compile(r"(?=[^\W_]*\d)[^\W_]+(?:[-_./:#][^\W_]+){0,6}")),
 )
-_TEXT = re.compile(r"[^\W_](?:[\w .,'\u2019`&()/+!?%*@\u00b0-]|[^\x00-\x7f])*")
+_TEXT = re.compile(r"[^\W_](?:[\w .,:='\u2019`&()/+!?%*@\u00b0-]|[^\x00-\x7f])*")
 _EMPTY_WORDS = frozenset({"-", "--", "n/a", "na", "null", "none", "nan", "#n/a"})
 _STRUCTURE = re.compile(r"[;|\t^~\"<>{}\[\]\\]|,\S")
 

@@ -51,11 +51,12 @@ def read_table(
     Short records are flagged, records with extra cells are rejected, unless extra empty ones are the file's habit.
     `known` are names of columns, folded, that the header is known by.
     """
-    outcomes = read(lines, dialect, limits)
-    head = _mended([outcome for outcome in islice(outcomes, _HEAD) if not _is_hint(outcome, dialect)], dialect)
+    source, taken = iter(lines), list[str]()
+    outcomes = islice(read(_noted(source, taken), dialect, limits), _HEAD + 1)
+    head = _mended([outcome for outcome in outcomes if not _is_hint(outcome, dialect)], taken, dialect, limits)
     if isinstance(head, Refusal):
         return head
-    records = [outcome for outcome in head if isinstance(outcome, Record)]
+    records = [outcome for outcome in head[:_HEAD] if isinstance(outcome, Record)]
     if not records:
         return Refusal("empty_file", "The file holds no text. It needs a header row with the names of the columns.")
     layout = find_layout(records, known)
@@ -64,9 +65,20 @@ def read_table(
         return top
     first = records[layout.first]
     begin = next(place for place, outcome in enumerate(head) if outcome is first)
-    rows = chain(head[begin + layout.has_header :], outcomes)
-    fitted = _fitted(rows, len(top.names), first.cells if layout.has_header else None, dialect)
-    return Table(top, *_above(head[:begin], first), _without_footer(fitted, len(top.names)))
+    # Now that the width is known, the rows are read once more: some may have been swallowed by a stray quote. Nothing
+    # is left below the header only where the file ends, because the header is none of the last outcome.
+    rest = head[begin + layout.has_header :]
+    before = rest[0].line - 1 if rest else len(taken)
+    width = len(top.names)
+    rows = read(chain(taken[before:], source), dialect, limits, width=width, before=before)
+    fitted = _fitted(rows, width, first.cells if layout.has_header else None, dialect)
+    return Table(top, *_above(head[:begin], first), _without_footer(fitted, width))
+
+
+def _noted(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in lines:
+        taken.append(line)
+        yield line
 
 
 def _is_hint(outcome: Outcome, dialect: Dialect) -> bool:
@@ -76,12 +88,14 @@ def _is_hint(outcome: Outcome, dialect: Dialect) -> bool:
     )
 
 
-def _mended(head: list[Outcome], dialect: Dialect) -> list[Outcome] | Refusal:
+def _mended(head: list[Outcome], lines: Sequence[str], dialect: Dialect, limits: Limits) -> list[Outcome] | Refusal:
     """The outcomes with the header in its place, although its quotes are wrong, if the rows below bear that out."""
     place = next((place for place, outcome in enumerate(head) if not isinstance(outcome, Skipped)), None)
     first = None if place is None else head[place]
     if place is None or not isinstance(first, Reject):
         return head
+    if first.code in ("record_too_large", "cell_too_large"):
+        return _too_long(first.line, lines[first.line - 1].count(dialect.delimiter), limits)
     refusal = Refusal("bad_header", f"Line {first.line}, the header, cannot be read. {first.reason}")
     records = [outcome for outcome in head if isinstance(outcome, Record)]
     if first.code not in ("unclosed_quote", "bad_quoting") or not records:
@@ -93,6 +107,12 @@ def _mended(head: list[Outcome], dialect: Dialect) -> list[Outcome] | Refusal:
         return refusal
     names = tuple(cell.strip(f" {dialect.quote}") for cell in max(fitting, key=len))
     return [*head[:place], Record(first.line, names, "stray_quote"), *head[place + 1 :]]
+
+
+def _too_long(line: int, separators: int, limits: Limits) -> Refusal:
+    if separators >= limits.columns:
+        return Refusal("too_many_columns", f"The file has more columns than the {limits.columns} that can be imported.")
+    return Refusal("header_too_long", f"Line {line}, the header, is far too long. Check its quotes.")
 
 
 def _header(records: Sequence[Record], layout: Layout, limits: Limits) -> Header | Refusal:

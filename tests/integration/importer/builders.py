@@ -20,7 +20,7 @@ from services.importer.handler import Handler
 from services.importer.lease import Leases
 from services.importer.preview import Previews
 from services.importer.settings import Settings
-from shared.blobs import Blobs, blob_key
+from shared.blobs import Blobs, blob_key, preview_key
 from shared.contracts import ImportRequested, PreviewRequested, SyncSucceeded
 from shared.database import Db, Row
 from shared.ids import new_id
@@ -143,16 +143,16 @@ class Imports(Database):
         self.imported(content, connector_id)
         return only(self.taken(), SyncSucceeded)
 
-    def rejected(self, told: SyncSucceeded) -> list[dict[str, str]]:
-        """The rows of the reject file that the event names."""
+    def rejected(self, told: SyncSucceeded) -> list[dict[str, Any]]:
+        """The rows of the reject file that the event names; cells beyond its columns are called `more`."""
         assert told.reject_blob is not None
         text = (self.folder / told.reject_blob).read_bytes().decode()
-        return list(csv.DictReader(io.StringIO(text, newline="")))
+        return list(csv.DictReader(io.StringIO(text, newline=""), restkey="more"))
 
     def tested(self, content: bytes, *, connector_id: UUID | None = None, whole_file: bool = True) -> PreviewRequested:
         """The beginning of a file that a fetcher brought after a good test."""
         test_id = new_id()
-        blob = f"preview/{self.org_id}/{test_id}"
+        blob = preview_key(self.org_id, test_id)
         self.blobs.keep(self.blobs.stage([content]), blob)
         self.all(
             "insert into connection_tests (id, org_id, connector_id, reply_to, host, port, answered_at, ok)"

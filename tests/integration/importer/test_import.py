@@ -152,16 +152,6 @@ class TestFirstImport:
         assert counts_of(run) == counts(6, created=2, rejected=3, ignored=1)
         assert len(imports.names()) == 2
 
-    def test_only_so_many_rejects_are_kept_but_all_are_counted(
-        self, connections: ConnectionPool[Db], imports: Imports
-    ) -> None:
-        small = Imports(connections, imports.folder, kept_rejects=5, told_rejects=2)
-        small.save_mapping()
-        run = small.imported(csv_of([ACME, *({"City": "Nowhere"} for _ in range(9))]))
-        assert counts_of(run) == counts(10, created=1, rejected=9)
-        assert small.value("select count(*) from rejects") == 5
-        assert len(only(small.owed(), SyncSucceeded).rejects) == 2
-
 
 class TestRepeats:
     def test_the_same_request_has_one_effect(self, imports: Imports) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.importer.core.dialect import Dialect, detect
+from services.importer.core.dialect import Dialect, declared_delimiter, detect
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -40,6 +40,87 @@ def test_each_delimiter_is_found(delimiter: str) -> None:
 )
 def test_the_header_and_its_rows_decide_together(sample: str, delimiter: str) -> None:
     assert detect(sample).delimiter == delimiter
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    ("rows", "dialect"),
+    [
+        (['Name,"Note, long"', 'Acme,"a ""b"""', "Beta,c"], Dialect(",", '"', '"')),
+        (['Name,"Note, long"', 'Acme,"a \\"b\\" c"', "Beta,c"], Dialect(",", '"', "\\")),
+        (['"Name":"Note"', '"Acme":"\\"\'=;\\" "', '"Beta":"c"'], Dialect(":", '"', "\\")),
+        (["'Name','Note, long'", "'Acme','a, b'", "'L''Iota','c'"], Dialect(",", "'", "'")),
+        (["Name,City", "'Acme, SA',Paris", "'Beta, SA','Lyon, 2'"], Dialect(",", "'")),
+        (["Name||City", "Acme||Paris", "Beta||Lyon"], Dialect("||")),
+        (["Name|~|City", "Acme|~|Paris", "Beta|~|Lyon"], Dialect("|~|")),
+        (["Name, City", "Acme, Paris", '"Beta, SA", Lyon'], Dialect(",", spaced=True)),
+        (["Name;Size", 'Pipe 5";1', 'Pipe 7";2', 'Pipe 9";3'], Dialect(";")),
+        (["Name;Size", '"5 pipe;1', '"7 pipe;2', '"9 pipe;3'], Dialect(";", "")),
+        (["Name,,City,,Size", "Acme,,Paris,,1", "Beta,,Lyon,,2"], Dialect(",,")),
+        (["Name,,City", "Acme,,Paris", "Beta,,Lyon"], Dialect(",")),
+        (["Name|x|City", "Acme||Paris", "Beta|y|Lyon"], Dialect("|")),
+    ],
+)
+def test_quotes_escapes_and_longer_delimiters_are_told(rows: list[str], dialect: Dialect, end: str) -> None:
+    assert detect(end.join(rows) + end) == dialect
+
+
+def test_an_apostrophe_here_and_there_is_no_quote() -> None:
+    assert detect("Name,City\nL'Iota,Paris\n'Bel Air',Lyon\nD'Azur,Nice\n").quote == '"'
+
+
+def test_what_is_given_is_taken_as_it_is() -> None:
+    sample = "a,b;c,d\n1,2;3,4\n"
+
+    assert detect(sample, delimiter=";").delimiter == ";"
+    assert detect(sample, delimiter="z").delimiter == "z"
+    assert detect(sample, delimiter="||").delimiter == "||"
+    assert detect(sample, quote="'").quote == "'"
+    assert detect('a,"b"\n1,"2"\n', quote="").quote == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "declares"),
+    [
+        ("sep=;\n", True),
+        ('"sep=,"\r\n', True),
+        ("SEP=\t\n", True),
+        ("sep=;x\n", False),
+        ("sep=\n", False),
+        ("a", False),
+    ],
+)
+def test_a_hint_of_excel_is_one_whole_line(line: str, declares: bool) -> None:
+    assert declared_delimiter(line) == declares
+
+
+def test_a_hint_of_excel_decides_and_what_is_given_decides_over_it() -> None:
+    sample = "sep=|\na,b|c,d\n1,2|3,4\n"
+
+    assert detect(sample).delimiter == "|"
+    assert detect(sample, delimiter=",").delimiter == ","
+
+
+@pytest.mark.parametrize(
+    ("dialect", "line", "cells"),
+    [
+        (Dialect("||"), "a||b|c\n", ["a", "b|c"]),
+        (Dialect(",", '"', "\\"), '"\\"",C:\\x,\\\\\n', ['"', "C:\\x", "\\"]),
+        (Dialect(",", ""), '"a,b"\n', ['"a', 'b"']),
+        (Dialect("||", '"', "\\"), "a\\||b||c\\d\n", ["a||b", "c\\d"]),
+    ],
+)
+def test_the_csv_module_splits_what_it_cannot_say_itself(dialect: Dialect, line: str, cells: list[str]) -> None:
+    (found,) = csv.reader([dialect.prepared(line)], strict=True, **dialect.options())  # type: ignore[arg-type]
+
+    assert [dialect.restored(cell) for cell in found] == cells
+
+
+@given(cell=st.text('ab"\\, ', max_size=8))
+def test_a_quoted_cell_reads_back(cell: str) -> None:
+    for dialect in (Dialect(","), Dialect(",", '"', '"'), Dialect(",", '"', "\\")):
+        line = dialect.prepared(f"{dialect.quoted(cell)},x")
+        assert next(csv.reader([line], strict=True, **dialect.options())) == [cell, "x"]  # type: ignore[arg-type]
 
 
 def test_a_sample_may_end_inside_a_quoted_cell() -> None:

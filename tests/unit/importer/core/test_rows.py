@@ -99,7 +99,22 @@ def test_a_record_ends_at_the_limit_of_characters() -> None:
 
 def test_a_line_over_the_limit_is_rejected_and_the_next_is_read() -> None:
     assert outcomes("x," * 150 + "\na,b\n", SMALL)[1:] == [Record(2, ("a", "b"))]
-    assert codes('"' + "x" * 250 + "\na,b\n", SMALL) == [(1, "record_too_large")]
+    assert codes("x," * 150 + "\n", SMALL) == [(1, "record_too_large")]
+    assert codes('"' + "x" * 250 + "\na,b\n", SMALL) == [(1, "cell_too_large")]
+
+
+@pytest.mark.parametrize(("run", "code"), [(50, "record_too_large"), (51, "cell_too_large")])
+@pytest.mark.parametrize("before", [0, 1, 49, 50, 51, 120])
+def test_a_line_over_the_limit_tells_whether_one_cell_is_to_blame(before: int, run: int, code: str) -> None:
+    assert codes("y," * before + "x" * run + ",z" * 120, SMALL) == [(1, code)]
+
+
+@pytest.mark.parametrize("unit", [",", "x", "x" * 99_999 + ",", "x" * 100_000 + ",", "x" * 50_000 + ","])
+def test_a_line_far_over_the_limit_costs_no_time(unit: str) -> None:
+    began = time.perf_counter()
+    codes(unit * (15_000_000 // len(unit)))
+
+    assert time.perf_counter() - began < 2
 
 
 def test_a_cell_over_the_limit_is_rejected() -> None:
