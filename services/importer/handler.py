@@ -120,10 +120,7 @@ class Handler:
     def _open(self, claim: Claim, mapping: Mapping | None) -> tuple[Reading, Table]:
         """The file as a table; the blob's checksum is verified before its first row."""
         known = mapping.names() if mapping else frozenset()
-        opened = open_file(lambda: self._read(claim), claim.csv, self._limits, known)
-        if isinstance(opened.table, Refusal) or opened.reading is None:
-            raise FileRefused(opened.table if isinstance(opened.table, Refusal) else Refusal("empty_file", ""))
-        return opened.reading, opened.table
+        return open_file(lambda: self._read(claim), claim.csv, self._limits, known).readable()
 
     def _proven(self, claim: Claim, mapping: Mapping, binding: Binding) -> Binding:
         """The binding with the formats that its columns prove, which takes a look at the whole file."""

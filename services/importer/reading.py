@@ -11,7 +11,7 @@ from services.importer.core.lines import line_end
 from services.importer.core.record import Refusal
 from services.importer.core.rows import LIMITS, Limits
 from services.importer.core.table import Table, read_table
-from services.importer.text import lines
+from services.importer.text import FileRefused, lines
 from shared.contracts import CsvOptions, Reading
 
 _AUTOMATIC = CsvOptions()
@@ -22,8 +22,15 @@ _SAMPLE_LINES = 2_000
 class Opened:
     """How the file is read, and its table or why there is none."""
 
-    reading: Reading | None
+    reading: Reading | None  # None: not even the encoding could be told
     table: Table | Refusal
+
+    def readable(self) -> tuple[Reading, Table]:
+        """Both of them; FileRefused when there is no table."""
+        if isinstance(self.table, Refusal):
+            raise FileRefused(self.table)
+        assert self.reading is not None  # noqa: S101 - a table was read in some way
+        return self.reading, self.table
 
 
 def open_file(

@@ -62,7 +62,8 @@ def _mapping_needed(claim: Claim, proposal: Proposal, reading: Reading) -> Mappi
         **_about(claim),
         code="mapping_needed",
         message=advice("mapping_needed").message,
-        action=advice("mapping_needed").action,
+        # A dry run remembers no file that could be imported later.
+        action="Save a mapping, then start the dry run again." if claim.dry_run else advice("mapping_needed").action,
         rows=proposal.rows,
         reading=reading,
         columns=proposal.columns,

@@ -21,14 +21,15 @@ _NOTE = re.compile(
     r"(?:sources?|notes?|nb|n\.b\.|generated|exported|genere|exporte|confidential|confidentiel|copyright|page \d"
     r"|report|rapport|footnote)\b.*|[*#\u00a9].*"
 )
+_SENTENCE = 3  # words
 _NUMERIC = frozenset({"number", "money", "empty"})
 
 
 def footers(tail: Sequence[Record | Reject | Skipped], width: int) -> frozenset[int]:
     """The places in a table's last records that are no rows of it, from the end upwards.
 
-    A total says so and has only numbers beside it. A note stands alone in its line, and says what it is or comes
-    after a blank line.
+    A total says so and has only numbers beside it. A note stands alone in its line, and says what it is, comes after a
+    blank line or is several words without separators.
     """
     found: set[int] = set()
     last = len(tail) - 1
@@ -37,7 +38,9 @@ def footers(tail: Sequence[Record | Reject | Skipped], width: int) -> frozenset[
         record = tail[place]
         if isinstance(record, Skipped):
             continue
-        if not isinstance(record, Record) or not (_is_footer(record.cells) or (place > blank and _alone(record.cells))):
+        if not isinstance(record, Record):
+            break
+        if not (_is_footer(record.cells) or _is_remark(record) or (place > blank and _alone(record.cells))):
             break
         found.add(place)
     return frozenset(found)
@@ -58,6 +61,12 @@ def _ends_table(tail: Sequence[Record | Reject | Skipped], place: int, width: in
 
 def _alone(cells: Sequence[str]) -> bool:
     return bool(cells[0].strip()) and not any(cell.strip() for cell in cells[1:])
+
+
+def _is_remark(record: Record) -> bool:
+    """Whether the line is a sentence that has not even the separators of a row."""
+    wide = len(record.cells) > 2 and record.flag == "short_row"
+    return wide and _alone(record.cells) and len(record.cells[0].split()) >= _SENTENCE
 
 
 def _is_footer(cells: Sequence[str]) -> bool:

@@ -16,7 +16,7 @@ from services.importer.core.salvage import split_leniently
 Outcome = Record | Reject | Skipped
 
 _HEAD = 60  # records by which the table's shape is judged
-_TAIL = 6  # records at the end among which a footer may stand
+_TAIL = 12  # records at the end among which a footer may stand
 _BOM = "\ufeff"
 _NEARLY = 0.6  # of the columns have a name in a header that can be mended
 _HABIT = 0.9  # the share of rows that makes an oddity the file's own way

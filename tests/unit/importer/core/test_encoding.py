@@ -62,6 +62,34 @@ def test_others_are_detected(encoding: str) -> None:
     assert FRENCH.encode(encoding).decode(found.name) == FRENCH
 
 
+@pytest.mark.parametrize(
+    "names", [["Soci\u00e9t\u00e9"], ["Orl\u00e9ans", "Besan\u00e7on", "Le Pr\u00e9"], ["Caf\u00e9 \u20ac"]]
+)
+def test_a_short_list_of_french_names_is_windows_1252(names: list[str]) -> None:
+    assert name("\n".join(names).encode("cp1252")) == "cp1252"
+
+
+@pytest.mark.parametrize(
+    ("names", "codec"),
+    [
+        (["\u041c\u043e\u0441\u043a\u0432\u0430"], "cp1251"),
+        (["\u0141\u00f3d\u017a", "\u017b\u00f3\u0142w"], "iso8859-2"),
+        (["\u010cesk\u00e9 Bud\u011bjovice", "P\u0159\u00edbram"], "cp1250"),
+        (["\u0130stanbul", "Eski\u015fehir"], "cp1254"),
+    ],
+    ids=["Russian", "Polish", "Czech", "Turkish"],
+)
+def test_other_languages_are_not_taken_for_french(names: list[str], codec: str) -> None:
+    assert name("\n".join(names * 5).encode(codec)) != "cp1252"
+
+
+def test_the_beginning_of_a_file_may_end_within_a_character() -> None:
+    data = b"City\nOrl\xc3"
+
+    assert decide(survey([data], cut=True)) == Encoding("utf-8", 100)
+    assert decide(survey([data])) != Encoding("utf-8", 100)
+
+
 def test_a_detector_says_how_sure_it_is() -> None:
     found = decided(FRENCH.encode("cp1252"))
 

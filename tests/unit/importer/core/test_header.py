@@ -84,6 +84,29 @@ def test_years_are_names_beside_names_and_numbers_beside_values() -> None:
     assert not layout("Acme,2024,2025", "Beta,7,9", "Gamma,3,4").has_header
 
 
+def test_a_title_above_two_columns_is_a_preamble_even_if_it_is_a_name_of_a_column() -> None:
+    assert layout("Export", "Company,City", "Acme,Paris", "Beta,Lyon").first == 1
+    assert layout("Company,,", "Name,City,Size", *ROWS).first == 1
+
+
+def test_a_column_called_by_a_number_sign_makes_no_comment() -> None:
+    rows = ["1,Acme,Paris", "2,Beta,Lyon", "3,Gamma,Lille"]
+
+    assert layout("#,Company,City", *rows) == Layout(0, has_header=True, width=3)
+
+
+def test_words_as_long_as_those_below_them_are_values() -> None:
+    below = ["bcda,xyzw,nopm", "cdab,yzwx,opmn", "dabc,zwxy,pmno"]
+
+    assert not layout("abcd,wxyz,mnop", *below).has_header
+    assert layout("abc,wxyzw,mn", *below).has_header
+    assert layout("abcd,wxyz,mnop", *below[:2]).has_header
+
+
+def test_a_known_header_without_rows_is_as_wide_as_it_is() -> None:
+    assert layout("Mail,Firm", known=frozenset({"mail", "firm"})) == Layout(0, has_header=True, width=2)
+
+
 def test_one_column_has_no_preamble() -> None:
     assert layout("Company", "Acme", "Beta") == Layout(0, has_header=True, width=1)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.importer.core.people import COLUMNS, Person, asked_for, contact_key, fold_people
+from services.importer.core.people import COLUMNS, Person, asked_for, contact_key, doubtful, fold_people
 from services.importer.core.record import Contact
 
 LEAD, OTHER = UUID(int=1001), UUID(int=1002)
@@ -105,6 +105,14 @@ def test_people_of_different_leads_never_meet() -> None:
 
 def test_a_person_who_was_known_but_not_met_is_not_written() -> None:
     assert folded(known=(JANE,)) == []
+
+
+def test_a_known_key_tells_who_is_meant_unless_several_come_and_one_of_them_has_no_address() -> None:
+    sure = [(LEAD, "email:a@b.fr"), (LEAD, "email:c@d.fr"), (OTHER, "name:jane")]
+    unsure = [(LEAD, "email:a@b.fr"), (LEAD, "name:jane"), (OTHER, "name:jane")]
+
+    assert doubtful(sure) == set()
+    assert doubtful(unsure) == {(LEAD, "email:a@b.fr"), (LEAD, "name:jane")}
 
 
 def test_the_database_is_asked_for_everything_that_could_find_somebody() -> None:

@@ -101,6 +101,14 @@ def test_a_refused_header_is_told_with_its_line_and_what_to_do() -> None:
     assert "2001 columns" in refusal(",".join(f"c{number}" for number in range(2_001))).reason
 
 
+@pytest.mark.parametrize("header", ["a,b,c", "a,b,c,,,"])
+def test_a_file_may_have_just_as_many_columns_as_the_limit(header: str) -> None:
+    text = [f"{header}\n", "1,2,3\n", "4,5,6\n"]
+
+    assert isinstance(read_table(text, COMMA, Limits(columns=3)), Table)
+    assert isinstance(read_table(text, COMMA, Limits(columns=2)), Refusal)
+
+
 def test_a_name_longer_than_the_limit_is_refused() -> None:
     limits = Limits(header_chars=20)
 
