@@ -22,7 +22,8 @@ SEPARATOR = "\ufdd0"  # stands for a delimiter of several characters; Unicode ke
 _LINES = 300
 _CELLS = 3_000
 _SHORT = 10  # records
-_MANY = 0.05  # of the lines
+_DAMAGED = 0.9  # what a reading without quotes is worth where one with quotes breaks
+_MANY = 0.1  # of the lines
 _LONG_RECORD = 5_000  # characters, beyond which its quoted cells are not looked for
 # How much a delimiter is trusted, and how many cells a record needs before it is believed at all.
 _TRUST = {
@@ -49,6 +50,8 @@ _SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
 _BACKSLASHED = re.compile(r"\\(.?)", re.DOTALL)
 # Not one phone number, which begins with 0 or +, and not one number in groups of three digits.
 _NUMBERS = re.compile(r"(?!\d{1,3}(?: \d{3})+$)-?(?:0|[1-9]\d*)(?:\.\d+)?(?: +-?(?:0|[1-9]\d*)(?:\.\d+)?)+")
+# A remark, and not the end of a quoted cell as far as can be told.
+_COMMENT = re.compile(r"(?:#|//|%)(?:[^\"']|(?<=\w)'(?=\w))*")
 _PUNCTUATION = re.compile(r"[^\w\s\"']{0,3}")
 
 
@@ -120,6 +123,9 @@ def detect(sample: str, *, delimiter: str | None = None, quote: str | None = Non
     best, best_score = Dialect(delimiter or ",", '"' if quote is None else quote), _one_column(lines)
     for candidate in _candidates(lines, delimiter, quote):
         score = _score(candidate, lines)
+        if candidate.quote and _is_damaged(candidate, lines):
+            # One quote that never closes must not hide what all other lines agree on.
+            score = max(score, _DAMAGED * _score(replace(candidate, quote=""), lines))
         if score > best_score + 1e-9:
             best, best_score = candidate, score
     return _finished(best, lines, fixed=delimiter is not None)
@@ -136,13 +142,8 @@ def _lines(sample: str) -> list[str]:
     if len(sample) > SAMPLE_CHARS and len(found) > 1:
         del found[-1]
     found = [line for line in found if line.strip()][:_LINES]
-    plain = [line for line in found if not _is_comment(line)]
+    plain = [line for line in found if not _COMMENT.fullmatch(line)]
     return plain if len(plain) > 1 else found
-
-
-def _is_comment(line: str) -> bool:
-    """Whether the line is a remark and not, as far as can be told, the end of a quoted cell."""
-    return line.startswith(("#", "//", "%")) and '"' not in line
 
 
 def _candidates(lines: Sequence[str], delimiter: str | None, quote: str | None) -> Iterator[Dialect]:
@@ -186,8 +187,9 @@ def _enclosed(mark: str, quote: str) -> str:
 def _around(text: str, mark: str, quote: str) -> int:
     """How many cells begin and end with the quote, at least."""
     edge = re.escape(mark)
-    begins = len(re.findall(rf"(?:^|{edge}) ?{quote}", text, re.MULTILINE))
-    ends = len(re.findall(rf"{quote} ?(?:{edge}|$)", text, re.MULTILINE))
+    # Doubled quotes stand for themselves.
+    begins = len(re.findall(rf"(?:^|{edge}) ?{quote}(?!{quote})", text, re.MULTILINE))
+    ends = len(re.findall(rf"(?<!{quote}){quote} ?(?:{edge}|$)", text, re.MULTILINE))
     return 0 if abs(begins - ends) > 0.25 * max(begins, ends) + 1 else min(begins, ends)
 
 
@@ -201,6 +203,17 @@ def _parsed(dialect: Dialect, lines: Sequence[str]) -> list[_Row]:
             rows.append(_Row(after - before, "".join(lines[before:after]), cells))
             before = after
     return rows
+
+
+def _is_damaged(dialect: Dialect, lines: Sequence[str]) -> bool:
+    """Whether a quote does not close, or closes amid a cell."""
+    reader = csv.reader(map(dialect.prepared, lines), strict=True, **dialect.options())  # type: ignore[arg-type]
+    try:
+        for _ in reader:
+            pass
+    except csv.Error:
+        return True
+    return False
 
 
 def _score(dialect: Dialect, lines: Sequence[str]) -> float:

@@ -21,7 +21,7 @@ _NOTE = re.compile(
     r"(?:sources?|notes?|nb|n\.b\.|generated|exported|genere|exporte|confidential|confidentiel|copyright|page \d"
     r"|report|rapport|footnote)\b.*|[*#\u00a9].*"
 )
-_SENTENCE = 3  # words
+_SENTENCE = 6  # words; names of companies have fewer
 _NUMERIC = frozenset({"number", "money", "empty"})
 
 

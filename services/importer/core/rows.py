@@ -1,22 +1,19 @@
 """Reads physical lines into records: strict about quotes, bounded, and a bad record costs nothing but itself."""
 
 import csv
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from services.importer.core.dialect import SEPARATOR, Dialect
+from services.importer.core.dialect import Dialect
+from services.importer.core.quotes import Quotes
 from services.importer.core.record import Record, Reject, Skipped
 
 _BOM = "\ufeff"
 _END_OF_FILE = "\x1a"  # Ctrl-Z, with which programs of DOS end a file
 _KEPT_CHARS = 10_000  # of a record that could not be split
-_LINE_END = re.compile(r"\r\n?|\n")
-_NEARLY = 0.8
-_BY_CHANCE = 6  # lines and cells, up to which text of several lines may look like rows
 REASONS = {
     "unclosed_quote": "A quote that opens a cell of this record is not closed properly. Close it, and double"
     " each quote inside a quoted cell.",
@@ -57,21 +54,6 @@ def read(
     yield from _Reader(lines, dialect, limits, width, before)
 
 
-def stray_quotes(dialect: Dialect) -> re.Pattern[str] | None:
-    """Finds a lone quote amid text, which says that a separator or a quote beside it is missing."""
-    if not dialect.quote or dialect.escape == "\\":
-        return None
-    mark = dialect.delimiter if len(dialect.delimiter) == 1 else SEPARATOR
-    text = f"[^{re.escape(mark + dialect.quote)}\\s]"
-    return re.compile(f"{text} ?{dialect.quote}{text}")
-
-
-def _inches(quote: str) -> re.Pattern[str]:
-    """Finds the lone quote that is no mistake: the sign for inches after a short number, with text beside it."""
-    size = rf"\d{{1,3}}(?:[.,]\d{{1,2}}|[ -]?\d/\d{{1,2}})?{quote}"
-    return re.compile(rf"(?:^|[\s(x]){size}(?=[\s),x])|[\s(x]{size}$")
-
-
 def _reject(line: int, code: str, text: str) -> Reject:
     return Reject(line, None, code, REASONS[code], cells=(text[:_KEPT_CHARS].rstrip("\r\n"),))
 
@@ -95,22 +77,6 @@ def _has_run(line: str, mark: str, limit: int) -> bool:
     return False
 
 
-def _separators(dialect: Dialect) -> re.Pattern[str]:
-    """Finds what separates cells, but not the commas of prose."""
-    mark = str(dialect.options()["delimiter"])
-    return re.compile(re.escape(mark) + ("" if dialect.spaced or mark == " " else "(?! )"))
-
-
-def _line_widths(cells: list[str], separators: re.Pattern[str]) -> list[int]:
-    """How many cells each line of a record would have if the quotes that keep its lines together were none."""
-    widths = [0]
-    for cell in cells:
-        first, *others = _LINE_END.split(cell)
-        widths[-1] += 1 + (len(separators.findall(first)) if others else 0)
-        widths += [1 + len(separators.findall(line)) for line in others]
-    return widths
-
-
 class _Reader:
     """Parses line by line and looks ahead only where a quote stays open.
 
@@ -124,12 +90,9 @@ class _Reader:
         self._dialect = dialect
         self._quote = dialect.quote
         self._csv = csv.reader((), strict=True, **dialect.options()).dialect  # type: ignore[arg-type]
-        self._stray = stray_quotes(dialect)
-        self._inches = _inches(dialect.quote)
+        self._quotes = Quotes(dialect, width)
         self._plain = len(dialect.delimiter) == 1 and dialect.escape != "\\"
         self._ahead: deque[str] = deque()
-        self._separators = _separators(dialect)
-        self._width = width  # of the table; 0 when it is not known
         self._line = before  # number of the line at hand
         self._chars = 0  # characters up to the end of it
         self._open_line = 0  # whoever is inside quotes before this line still is at its end...
@@ -171,7 +134,7 @@ class _Reader:
                     return self._rejected(number, "unclosed_quote", line)
                 lines = [line, *islice(iter(self._take, None), more)]
                 cells, text = next(csv.reader(lines, self._csv)), "".join(lines)
-                if self._swallows_rows(cells):
+                if self._quotes.swallowed_rows(cells):
                     self._put_back(lines[1:])
                     return self._rejected(number, "unclosed_quote", line)
         except csv.Error:
@@ -191,31 +154,8 @@ class _Reader:
             return self._rejected(number, "cell_too_large", text)
         if not any(map(str.strip, cells)) or text == _END_OF_FILE:
             return Skipped(number)
-        flag = "stray_quote" if self._quote in text and self._has_stray_quote(text, cells) else ""
+        flag = "stray_quote" if self._quote in text and self._quotes.is_stray(text, cells) else ""
         return Record(number, tuple(cells) if self._plain else tuple(map(self._dialect.restored, cells)), flag)
-
-    def _has_stray_quote(self, text: str, cells: list[str]) -> bool:
-        if not self._stray:
-            return False
-        # Quotes around cells and doubled quotes come in pairs; who writes those doubles the sign for inches, too.
-        count = text.count(self._quote)
-        lone = count % 2 and not (count == 1 and any(map(self._inches.search, cells)))
-        return bool(lone or self._stray.search(text))
-
-    def _swallows_rows(self, cells: list[str]) -> bool:
-        """Whether these cells are no record's: a stray quote in one row was closed by another row's.
-
-        Then lines are whole rows by themselves. Where the record is as wide as the table by chance, nearly all of them
-        must be, because text of several lines may hold separators, too.
-        """
-        if self._width < 2:
-            return False
-        full = [width == self._width for width in _line_widths(cells, self._separators)]
-        if len(cells) != self._width:
-            return any(full[1:])
-        alone = sum(1 for cell in cells if _LINE_END.search(cell)) == 1
-        whole = full[0] and full[-1] and sum(full) >= _NEARLY * len(full)
-        return alone and whole and len(full) + self._width > _BY_CHANCE
 
     def _put_back(self, lines: list[str]) -> None:
         """Let lines be read again, but not be looked at from inside quotes again: that would cost too much."""
