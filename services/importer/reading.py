@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
-from services.importer.core import dialect as dialects
+from services.importer.core import detector
 from services.importer.core import encoding as encodings
 from services.importer.core.lines import line_end
 from services.importer.core.record import Refusal
@@ -52,7 +52,7 @@ def open_file(
     text = lines(read(), encoding.name)
     sample = list(_sample(text))
     joined = "".join(sample)
-    dialect = dialects.detect(joined, delimiter=options.delimiter, quote=options.quote)
+    dialect = detector.detect(joined, delimiter=options.delimiter, quote=options.quote)
     table = read_table(itertools.chain(sample, text), dialect, limits, known)
     reading = Reading(
         encoding=encoding.name,
@@ -72,5 +72,5 @@ def _sample(text: Iterator[str]) -> Iterator[str]:
     for line in itertools.islice(text, _SAMPLE_LINES):
         yield line
         size += len(line)
-        if size > dialects.SAMPLE_CHARS:
+        if size > detector.SAMPLE_CHARS:
             return

@@ -40,6 +40,9 @@ _FRENCH = frozenset("àâçèéêëîïôœùûüÀÂÇÈÉÊËÎÏÔŒÙÛÜ«�
 _NEARLY_ALL = 0.9
 _MUCH_MORE = 10  # good bytes for one bad, in a file that is UTF-8 all the same
 _LONGEST_MARK = 4
+_FEW = 3  # bytes
+_HARDLY_TEXT = frozenset(b"\x81\x8d\x8f\x90\x9d\xfe\xff")  # in Windows-1252
+_UNSURE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +113,8 @@ def decide(found: Survey, declared: str | None = None) -> Encoding | Refusal:
     if not zeros and not escaped and (not found.bad or found.good > _MUCH_MORE * found.bad):
         return Encoding("utf-8", 100)
     whole = zeros or escaped
-    french = None if whole else _french(found.foreign)
-    return french or _detected(found, whole=whole) or _refusal(found, escaped=escaped)
+    told = None if whole else _few(found) or _french(found.foreign)
+    return told or _detected(found, whole=whole) or _refusal(found, escaped=escaped)
 
 
 def marked(head: bytes) -> str | None:
@@ -148,6 +151,17 @@ def _detected(found: Survey, *, whole: bool) -> Encoding | None:
         return None
     # What is ASCII in the sample may go on as UTF-8.
     return Encoding("utf-8" if name == "ascii" else name, round(100 * told["confidence"]))
+
+
+def _few(found: Survey) -> Encoding | None:
+    """A few bytes say nothing of a language: they are Windows-1252, or damage where that hardly has them.
+
+    Among well-formed UTF-8, which does not come about by chance, they are damage, too.
+    """
+    if found.bad > _FEW:
+        return None
+    damage = found.good or not _HARDLY_TEXT.isdisjoint(found.foreign)
+    return Encoding("utf-8" if damage else "cp1252", _UNSURE)
 
 
 def _french(sample: bytes) -> Encoding | None:

@@ -6,7 +6,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, islice
 
-from services.importer.core.dialect import Dialect, declared_delimiter
+from services.importer.core.detector import declared_delimiter
+from services.importer.core.dialect import Dialect
 from services.importer.core.footer import footers
 from services.importer.core.header import Layout, find_layout
 from services.importer.core.record import Record, Refusal, Reject, Skipped, Warning_

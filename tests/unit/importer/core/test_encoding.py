@@ -83,6 +83,20 @@ def test_other_languages_are_not_taken_for_french(names: list[str], codec: str) 
     assert name("\n".join(names * 5).encode(codec)) != "cp1252"
 
 
+@pytest.mark.parametrize(
+    ("data", "encoding"),
+    [
+        (b"name;city\nM\xfcller;Ulm\n", "cp1252"),
+        (b"name;fee\nAcme;\xa312.50\n", "cp1252"),
+        (b"name;city\nAcme\xff;Ulm\n", "utf-8"),
+        (b"name;city\nAcme\x81;Ulm\n", "utf-8"),
+        ("name;city\nM\u00fcller;Ulm\n".encode() + b"Caf\xe9;Nice\n", "utf-8"),
+    ],
+)
+def test_a_few_bytes_are_windows_1252_or_damage(data: bytes, encoding: str) -> None:
+    assert name(data) == encoding
+
+
 def test_the_beginning_of_a_file_may_end_within_a_character() -> None:
     data = b"City\nOrl\xc3"
 

@@ -95,3 +95,14 @@ def test_a_rejected_line_ends_the_footer() -> None:
 def test_a_table_without_rows_has_no_footer() -> None:
     assert footers([], 3) == frozenset()
     assert found("", "") == []
+
+
+def test_a_sentence_without_separators_at_the_end_is_a_note() -> None:
+    sentence = "These figures are provisional and may change"
+
+    assert footers([Record(1, (sentence, "", ""), "short_row")], 3) == {0}
+    assert footers([Record(1, (sentence, "", ""))], 3) == frozenset()
+
+
+def test_a_company_s_name_alone_in_the_last_line_stays_a_lead() -> None:
+    assert footers([Record(1, ("Menuiserie Dupont et Fils", "", ""), "short_row")], 3) == frozenset()

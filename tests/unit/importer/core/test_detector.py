@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.importer.core.dialect import Dialect, declared_delimiter, detect
+from services.importer.core.detector import declared_delimiter, detect
+from services.importer.core.dialect import Dialect
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
