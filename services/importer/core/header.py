@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 
+from services.importer.core.meanings import meaning
 from services.importer.core.record import Record
 from services.importer.core.shapes import kind_of
-from services.importer.core.vocabulary import meaning
 from shared.mapping import unaccented
 
 _ROWS_BELOW = 30

@@ -1,22 +1,14 @@
 """Proposes a mapping for a file that has none: its columns by header and values, its statuses by their words."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.importer.core import normalise
+from services.importer.core.ambiguities import DECISIONS, Others, decide
 from services.importer.core.evidence import MAX_CELLS, SHAPES, Evidence, look
-from services.importer.core.vocabulary import (
-    ADDRESS,
-    EMAIL,
-    FULL_NAME,
-    ID,
-    NAME,
-    PERSON,
-    Meaning,
-    meaning,
-    status_meaning,
-)
+from services.importer.core.meanings import Meaning, meaning, status_meaning
+from services.importer.core.vocabulary import EMAIL
 from shared.mapping import MAX_NAME, STATUS, status_key
 
 LEAST = 50  # confidence below which nothing is suggested
@@ -34,8 +26,6 @@ _GUESSES = (
     ("address", 0.8, "LEAD_LOCATION", 58),
     ("phone", 0.9, "CONTACT_PHONE_NUMBER", 58),
 )
-_HALVES = frozenset(("CONTACT_FIRST_NAME", "CONTACT_LAST_NAME"))
-_CONTACT = _HALVES | {"CONTACT_EMAIL", "CONTACT_TITLE", "CONTACT_LINKEDIN", FULL_NAME, PERSON}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,15 +75,6 @@ class _Seen:
     ends: bool  # some of them are won or lost
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    """What the surer columns of a file tell about the others."""
-
-    targets: frozenset[str]  # of columns whose header and values agree, undecided ones in lower case
-    repeats: bool  # a company stands in several rows
-    deals: bool  # a row is a deal with a name of its own
-
-
 def suggest(columns: Sequence[Column]) -> Suggestion:
     """Propose which column is which field and what each status means.
 
@@ -138,7 +119,7 @@ def _status_words(column: Column, limit: int) -> tuple[float, bool]:
     return len(found) / len(texts), "WON" in found or "LOST" in found
 
 
-def _file(seen: Sequence[_Seen]) -> _File:
+def _file(seen: Sequence[_Seen]) -> Others:
     targets, repeats = set[str](), False
     for column in seen:
         said = column.said
@@ -146,16 +127,16 @@ def _file(seen: Sequence[_Seen]) -> _File:
             targets.add(said.target)
             repeats |= said.target == "LEAD_NAME" and column.looks.filled >= _FEWEST and column.looks.distinct < 0.9
     deals = any(column.said is not None and column.said.deal_name for column in seen)
-    return _File(frozenset(targets), repeats, deals)
+    return Others(frozenset(targets), repeats, deals)
 
 
-def _candidates(column: _Seen, file: _File) -> Iterator[Suggested]:
+def _candidates(column: _Seen, file: Others) -> Iterator[Suggested]:
     """Give what the header says, if the values bear it out, or else what the values alone look like."""
     said = column.said
     if said is not None and said.target is None:
         return
     if said and said.target:
-        target, weight = _decide(said.target, said.weight, column, file)
+        target, weight = decide(said.target, said.weight, column.looks, file)
         confidence = _rate(target, weight, column) if target else 0
         if target and confidence >= LEAST:
             yield Suggested(column.column.name, target, confidence, _reason(target, column, said))
@@ -164,7 +145,7 @@ def _candidates(column: _Seen, file: _File) -> Iterator[Suggested]:
     yield from _guesses(column, file, 100 if said is None else 55)
 
 
-def _guesses(column: _Seen, file: _File, most: int) -> Iterator[Suggested]:
+def _guesses(column: _Seen, file: Others, most: int) -> Iterator[Suggested]:
     looks = column.looks
     if looks.filled < _FEWEST:
         return
@@ -178,84 +159,9 @@ def _guesses(column: _Seen, file: _File, most: int) -> Iterator[Suggested]:
         yield Suggested(column.column.name, STATUS, min(most, 58), "its values are words of statuses")
 
 
-def _guessed_email(column: _Seen, file: _File) -> str:
+def _guessed_email(column: _Seen, file: Others) -> str:
     company = column.looks.generic >= 0.6 or "CONTACT_EMAIL" in file.targets
     return "EMAIL" if company and "EMAIL" not in file.targets else "CONTACT_EMAIL"
-
-
-def _decide(target: str, weight: int, column: _Seen, file: _File) -> tuple[str | None, int]:
-    """Let the other columns decide what a word of several meanings is here."""
-    decide = _DECISIONS.get(target)
-    return (target, weight) if decide is None else decide(weight, column.looks, file.targets, file)
-
-
-def _name(weight: int, looks: Evidence, others: frozenset[str], file: _File) -> tuple[str | None, int]:
-    """Take a name for the company's, unless the file names that one, or has the other half of a person's name."""
-    half = None if PERSON in others else _other_half(others)
-    if "LEAD_NAME" in others:
-        if half or file.deals or others >= _HALVES or others & {FULL_NAME, PERSON}:
-            return half, weight
-        return "CONTACT_LAST_NAME", weight * 6 // 10
-    if looks.legal_form >= 0.3 or not half:
-        # An id of the row beside the company's id: the row is no company, and the name may not be one's.
-        return "LEAD_NAME", weight * 6 // 10 if others >= {ID, "CRM_ID"} else weight
-    return half, weight
-
-
-def _person(weight: int, looks: Evidence, others: frozenset[str], file: _File) -> tuple[str | None, int]:
-    """Take a contact's name for the half that is missing, else for the whole name."""
-    half = _other_half(others)
-    return (half, weight) if half else _full_name(weight * 6 // 10, looks, others, file)
-
-
-def _other_half(others: frozenset[str]) -> str | None:
-    """Give the half of a person's name that the file has no column for, if it has one for the other half."""
-    missing = _HALVES - others
-    return next(iter(missing)) if len(missing) == 1 else None
-
-
-def _full_name(weight: int, _: Evidence, others: frozenset[str], __: _File) -> tuple[str | None, int]:
-    # Leadbay has no field for a whole name: it fits the last name's, unless the file has a half of it too.
-    return (None, 0) if others & _HALVES else ("CONTACT_LAST_NAME", weight)
-
-
-def _email(weight: int, looks: Evidence, others: frozenset[str], _: _File) -> tuple[str | None, int]:
-    """Take an address for a contact's where the file has contacts, unless most are such as info@ and contact@."""
-    if "EMAIL" in others:
-        return "CONTACT_EMAIL", weight - 5
-    if "CONTACT_EMAIL" in others:
-        return "EMAIL", weight - 15
-    if looks.generic < 0.6 and (others & _CONTACT or {NAME, "LEAD_NAME"} <= others):
-        return "CONTACT_EMAIL", weight
-    return "EMAIL", weight - 5
-
-
-def _address(weight: int, looks: Evidence, others: frozenset[str], _: _File) -> tuple[str | None, int]:
-    if "LEAD_LOCATION" in others:
-        return "LEAD_LOCATION_STREET", weight - 12
-    parts = others & {"LEAD_LOCATION_CITY", "LEAD_LOCATION_POSTCODE"}
-    if looks.address >= 0.5 or not parts or "LEAD_LOCATION_STREET" in others:
-        return "LEAD_LOCATION", weight - 4
-    return "LEAD_LOCATION_STREET", weight
-
-
-def _id(weight: int, looks: Evidence, others: frozenset[str], file: _File) -> tuple[str | None, int]:
-    """Take an id for the company's, unless the file names that one, or a row is rather a deal or a contact."""
-    other = "CRM_ID" in others or (file.repeats and looks.distinct > 0.98 and bool(file.deals or others & _CONTACT))
-    if file.deals and "DEAL_CRM_ID" not in others:
-        return "DEAL_CRM_ID", weight - 10
-    return (None, 0) if other else ("CRM_ID", weight)
-
-
-_Decision = Callable[[int, Evidence, frozenset[str], _File], tuple[str | None, int]]
-_DECISIONS: dict[str, _Decision] = {
-    NAME: _name,
-    PERSON: _person,
-    FULL_NAME: _full_name,
-    EMAIL: _email,
-    ADDRESS: _address,
-    ID: _id,
-}
 
 
 def _rate(target: str, weight: int, column: _Seen) -> int:
@@ -295,7 +201,7 @@ def _status_bonus(target: str, weight: int, column: _Seen) -> float:
 def _reason(target: str, column: _Seen, said: Meaning) -> str:
     looks = column.looks
     says = "the header says so" if said.whole else "a part of the header says so"
-    if said.target in _DECISIONS:
+    if said.target in DECISIONS:
         says += ", beside the other columns"
     if not looks.filled:
         return f"{says}; no cell is filled" if looks.read else says
