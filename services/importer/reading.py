@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from services.importer.core import detector
 from services.importer.core import encoding as encodings
-from services.importer.core.lines import line_end
 from services.importer.core.record import Refusal
 from services.importer.core.rows import LIMITS, Limits
 from services.importer.core.table import Table, read_table
@@ -51,8 +50,7 @@ def open_file(
         return Opened(None, encoding)
     text = lines(read(), encoding.name)
     sample = list(_sample(text))
-    joined = "".join(sample)
-    dialect = detector.detect(joined, delimiter=options.delimiter, quote=options.quote)
+    dialect = detector.detect("".join(sample), delimiter=options.delimiter, quote=options.quote)
     table = read_table(itertools.chain(sample, text), dialect, limits, known)
     reading = Reading(
         encoding=encoding.name,
@@ -60,7 +58,7 @@ def open_file(
         delimiter=dialect.delimiter,
         quote=dialect.quote,
         escape=dialect.escape,
-        line_end=line_end(joined),
+        line_end=detector.records_end(dialect, sample),
         header_line=None if isinstance(table, Refusal) else table.header.line,
     )
     return Opened(reading, table)

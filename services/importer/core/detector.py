@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import islice, product
 
 from services.importer.core.dialect import Dialect
-from services.importer.core.lines import split_lines
+from services.importer.core.lines import line_end, split_lines
 from services.importer.core.shapes import kind_of
 
 SAMPLE_CHARS = 65_536
@@ -87,6 +87,12 @@ def detect(sample: str, *, delimiter: str | None = None, quote: str | None = Non
 def declared_delimiter(line: str) -> bool:
     """Whether the line is none of the table's but Excel's hint to itself, `sep=;`."""
     return _SEP_LINE.fullmatch(line) is not None
+
+
+def records_end(dialect: Dialect, lines: Sequence[str]) -> str:
+    """With which line ends the records among the lines end, by name; those inside quoted cells are text."""
+    texts = (row.text for row in _parsed(dialect, lines))
+    return line_end(" ".join(text[len(text.rstrip("\r\n")) :] for text in texts))
 
 
 def _lines(sample: str) -> list[str]:

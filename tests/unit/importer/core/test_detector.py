@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.importer.core.detector import declared_delimiter, detect
+from services.importer.core.detector import declared_delimiter, detect, records_end
 from services.importer.core.dialect import Dialect
 
 
@@ -161,3 +161,16 @@ def test_a_file_whose_cells_are_all_quoted_is_always_understood(delimiter: str, 
     writer.writerows([["Company", "City", "Note"], *[["x" + cell for cell in row] for row in cells]])
 
     assert detect(out.getvalue()).delimiter == delimiter
+
+
+@pytest.mark.parametrize(
+    ("lines", "name"),
+    [
+        (["Company,Note\r\n", 'Acme,"two\n', 'lines"\r\n', "Beta,\r\n"], "CRLF"),
+        (["Company,Note\n", "Acme,x\r\n"], "mixed"),
+        (["Company\r", "\n"], "mixed"),
+        (["Company"], "none"),
+    ],
+)
+def test_the_line_ends_inside_quoted_cells_are_none_of_the_file_s(lines: list[str], name: str) -> None:
+    assert records_end(Dialect(","), lines) == name
