@@ -267,6 +267,15 @@ def test_a_line_with_quotes_that_are_not_doubled_is_read_if_its_cells_add_up(
     assert len(cells(found)) == 7
 
 
+def test_a_quote_that_another_row_closes_costs_its_own_line_alone() -> None:
+    # Given a lone quote that opens a cell, and two rows below another one at the end of the line
+    found = records(f'Company,City,Size\n{ROWS}Delta,"Lyon,2\nEta,Nice,3\nTheta,Brest"\n{ROWS}')
+
+    assert odd(found) == [(5, "unclosed_quote"), (7, "short_row")]
+    assert [row[0] for row in cells(found)][3:5] == ["Eta", "Theta"]
+    assert len(cells(found)) == 8
+
+
 def test_a_line_whose_cells_do_not_add_up_is_rejected() -> None:
     assert odd(records(f'Company,City,Size\n{ROWS}"Delta"x",y,"a"b",4\n{ROWS}')) == [(5, "bad_quoting")]
 
