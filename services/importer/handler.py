@@ -33,6 +33,7 @@ from shared.outbox import put_event
 
 log = structlog.get_logger()
 
+_BATCH_CHARS = 8_000_000
 _TWINS = "This row also names another lead: {}. They were left apart; merge them in Leadbay if they are one company."
 
 
@@ -86,6 +87,8 @@ class Handler:
         with self._pool.connection() as db:
             store = Store(db)
             mapping = store.mapping(claim.org_id)
+            # A large file takes minutes to look through, and PostgreSQL ends a transaction that is idle for so long.
+            db.commit()
             version = mapping.version if mapping else 0
             imported_before = (claim.checksum, version) == (claim.file_checksum, claim.file_mapping_version)
             if imported_before and not claim.dry_run:
@@ -145,10 +148,11 @@ class Handler:
         )
         outcome.warn(table.notes)
         store.begin_merge(claim.org_id)
-        rows = _rows(itertools.chain(table.before, table.records), binding, outcome, self._limits.rows)
-        while batch := list(itertools.islice(rows, self._settings.batch_rows)):
+        for batch in batches(itertools.chain(table.before, table.records), self._settings.batch_rows):
             self._leases.check(claim)
-            self._merge_batch(store, claim, batch, outcome)
+            # Also where no row is left to merge: its statements keep the transaction from being idle for too long.
+            rows = list(_rows(batch, binding, outcome, self._limits.rows))
+            self._merge_batch(store, claim, rows, outcome)
             log.info("import.progress", read=outcome.tally.read)
         if not outcome.tally.balanced():
             raise AssertionError("the counts of an import do not add up")
@@ -205,6 +209,20 @@ class Handler:
             seconds=run["seconds"],
             **counts,
         )
+
+
+def batches(records: Iterable[TableOutcome], rows: int) -> Iterator[list[TableOutcome]]:
+    """The records in lists of so many, or fewer where they are long, so that a batch fits into memory."""
+    batch: list[TableOutcome] = []
+    chars = 0
+    for record in records:
+        batch.append(record)
+        chars += 0 if isinstance(record, Skipped) else sum(map(len, record.cells))
+        if len(batch) >= rows or chars > _BATCH_CHARS:
+            yield batch
+            batch, chars = [], 0
+    if batch:
+        yield batch
 
 
 def _rows(

@@ -61,9 +61,9 @@ class Report:
                 )
             },
             "columns": list(self.columns),
-            "records": self.records,
-            "rejects": self.rejects,
-            "warnings": self.warnings,
+            "records": 0 if self.refusal else self.records,
+            "rejects": [] if self.refusal else self.rejects,
+            "warnings": [] if self.refusal else self.warnings,
             "suggestion": asdict(self.suggestion),
         }
 
@@ -113,6 +113,10 @@ def _inspect(path: Path, overrides: CsvOptions, out_dir: Path | None) -> Report:
             report.refusal = refused.refusal
         except OSError as error:
             report.refusal = Refusal("file_not_found", f"The file cannot be read: {error.strerror}.")
+        if report.refusal and accepted:
+            # What was read before the refusal would not have been imported.
+            accepted.seek(0)
+            accepted.truncate()
     if out_dir:
         (out_dir / f"{path.name}.rejects.csv").write_bytes(rejects)
         text = json.dumps(report.as_json(), ensure_ascii=False, indent=1)

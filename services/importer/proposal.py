@@ -26,20 +26,20 @@ class Samples:
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names[:_COLUMNS]
-        self._rows: list[Sequence[str]] = []
+        self.rows: list[Sequence[str]] = []
 
     def full(self) -> bool:
         """Whether it takes no more."""
-        return len(self._rows) >= _ROWS
+        return len(self.rows) >= _ROWS
 
     def see(self, cells: Sequence[str]) -> None:
         """Take a row, if there is room."""
         if not self.full():
-            self._rows.append([cell[:_CHARS] for cell in cells[:_COLUMNS]])
+            self.rows.append([cell[:_CHARS] for cell in cells[:_COLUMNS]])
 
     def columns(self) -> list[Column]:
         """The columns with what was seen of them."""
-        return [Column(name, tuple(row[place] for row in self._rows)) for place, name in enumerate(self._names)]
+        return [Column(name, tuple(row[place] for row in self.rows)) for place, name in enumerate(self._names)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +55,14 @@ def propose(header: Header, records: Iterable[Outcome], mapping: ImportMapping |
     """Go through the table once; targets and statuses are those of the mapping, or suggestions without one."""
     rows = (outcome.cells for outcome in records if isinstance(outcome, Record))
     samples = Samples(header.names)
-    first: list[Sequence[str]] = []
     for cells in rows:
         samples.see(cells)
-        first.append(cells)
         if samples.full():
             break
     columns = samples.columns()
     views = _mapped(columns, columns_of(mapping, header)) if mapping else _suggested(columns, suggest(columns))
     place = next((place for place, view in enumerate(views) if view.target == STATUS), None)
-    count, statuses = _counted((*first,), rows, place)
+    count, statuses = _counted(samples.rows, rows, place)
     return Proposal(views, tuple(_status(raw, times, mapping) for raw, times in statuses), count)
 
 

@@ -46,7 +46,7 @@ _TRUST = {
     "*": (0.6, 3),
 }
 _SPACED = frozenset({",", ";", "|", ":"})  # a space after each of these belongs to the delimiter
-_SEP_LINE = re.compile(r'\ufeff?"?sep=(.)"?\s*', re.IGNORECASE)
+_SEP_LINE = re.compile(r"\ufeff?\"?sep=([^\w\"'\r\n])\"?\s*", re.IGNORECASE)
 # Not one phone number, which begins with 0 or +, and not one number in groups of three digits.
 _NUMBERS = re.compile(r"(?!\d{1,3}(?: \d{3})+$)-?(?:0|[1-9]\d*)(?:\.\d+)?(?: +-?(?:0|[1-9]\d*)(?:\.\d+)?)+")
 # A remark, and not the end of a quoted cell as far as can be told.

@@ -151,6 +151,18 @@ def test_an_encoding_that_does_not_go_with_the_file_is_a_refusal_of_it(tmp_path:
     assert (code, reports["x.csv"]["code"]) == (1, "decode_failed")
 
 
+def test_a_file_that_breaks_behind_good_rows_leaves_none_of_them(tmp_path: Path) -> None:
+    # Given rows enough to fill more than the sample, and half a character at the end
+    file = tmp_path / "broken.csv"
+    file.write_bytes(("Company,City\n" + "Acme,Paris\n" * 20_000).encode("utf-16-le") + b"x")
+
+    code, reports = inspected(file, "--encoding", "utf-16-le", out=tmp_path / "out")
+
+    report = reports["broken.csv"]
+    assert (code, report["status"], report["code"], report["records"]) == (1, "refused", "decode_failed", 0)
+    assert (tmp_path / "out" / "broken.csv.records.csv").read_bytes() == b""
+
+
 @pytest.mark.parametrize(
     "wrong", [["--encoding", "klingon"], ["--delimiter", "\n"], ["--quote", "ab"], ["--encoding", "base64"]]
 )

@@ -174,3 +174,9 @@ def test_a_file_whose_cells_are_all_quoted_is_always_understood(delimiter: str, 
 )
 def test_the_line_ends_inside_quoted_cells_are_none_of_the_file_s(lines: list[str], name: str) -> None:
     assert records_end(Dialect(","), lines) == name
+
+
+@pytest.mark.parametrize("line", ['sep="\n', "sep=a\n", "sep=\n", "sep=;;\n"])
+def test_a_hint_that_names_no_separator_is_none(line: str) -> None:
+    assert not declared_delimiter(line)
+    assert detect(f"{line}Name;City\n" + "Acme;Paris\n" * 12).delimiter == ";"
