@@ -165,6 +165,8 @@ def test_rabbitmq_keeps_a_durable_message_over_a_kill_and_a_restart(home: Path) 
             channel.queue_declare("files", durable=True)
             persistent = pika.BasicProperties(delivery_mode=pika.DeliveryMode.Persistent)
             channel.basic_publish("", "files", b"leads.csv", persistent)
+        # RabbitMQ writes what it knows of queues a moment after it said that they are there.
+        server.ctl("eval", "mnesia:sync_log().")
         server.kill()
         assert not processes_below(home)
         server.start()
