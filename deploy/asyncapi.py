@@ -19,7 +19,7 @@ from shared.contracts import EVENTS_EXCHANGE, JOBS, TOLD, UI_EVENTS, UI_EXCHANGE
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 
 _HEADER = "# Written by `python -m deploy.asyncapi` from shared/contracts.py: change it there.\n"
-_VERSION = "1.1.0"  # of the contracts: the second number grows with each field or message that is added
+_VERSION = "1.2.0"  # of the contracts: the second number grows with each field or message that is added
 _DESCRIPTION = f"""\
 Keeps Leadbay's leads in sync with a CSV file on a customer's SFTP server. All messages travel over RabbitMQ.
 
@@ -36,8 +36,8 @@ repeated one changes nothing.
 
 **Versions**: fields and messages are only ever added, fields with a default. Ignore a field that you do not know.
 
-**Secrets**: passwords come in with the events of the forms, are sealed as soon as they are read, and stand in no other
-message.
+**Secrets**: passwords and private keys come in with the events of the forms, are sealed as soon as they are read, and
+stand in no other message.
 """
 _QUEUES = {
     "sftp.fetch": "Scheduler to fetcher: look at a file.",

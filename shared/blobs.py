@@ -11,7 +11,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from shared.errors import BlobCorrupt, BlobMissing
 from shared.ids import new_id
 
-_CHUNK = 8 * 1024 * 1024
+_CHUNK = 5 * 1024 * 1024  # the least that S3 takes as a part
 _READ = 1024 * 1024
 _INCOMING = "incoming"
 
@@ -40,7 +40,7 @@ class Blobs:
     def stage(self, chunks: Iterable[bytes]) -> str:
         """Write the bytes aside and return their temporary key. An exception of `chunks` leaves nothing behind."""
         key = f"{_INCOMING}/{new_id()}"
-        obstore.put(self._store, key, iter(chunks), chunk_size=_CHUNK)
+        obstore.put(self._store, key, iter(chunks), chunk_size=_CHUNK, max_concurrency=1)
         return key
 
     def keep(self, staged: str, key: str) -> None:

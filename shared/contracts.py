@@ -15,6 +15,7 @@ from shared.fields import (
     ConnectorName,
     Currency,
     Delimiter,
+    DoneMarker,
     Encoding,
     FieldFormat,
     FieldId,
@@ -43,9 +44,10 @@ class Known(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     checksum: str  # SHA-256 of the bytes, lower-case hex
-    size: int | None  # bytes
+    size: int | None  # bytes, as the server gave them: of the archive where the file is packed
     mtime: int | None  # seconds since 1970, the server's clock
     looked_at: datetime  # our clock
+    path: str | None = None  # where it lay; another place than now: size and mtime say nothing
 
 
 class Endpoint(BaseModel):
@@ -55,9 +57,11 @@ class Endpoint(BaseModel):
     host: str
     port: int
     username: str
-    path: str
-    sealed_password: str
+    path: str  # may be a pattern, see shared.file_path
+    sealed_password: str = ""  # empty: the login is by private key
+    sealed_key: str = ""  # private key and passphrase, as shared.sealing packs them
     host_keys: tuple[str, ...] = ()  # accepted, as "ssh-ed25519 SHA256:..."; empty: the first one seen is pinned
+    done_marker: str = ""  # a full path, or what is added to the file's; without it there the file is being written
 
 
 class CsvOptions(BaseModel):
@@ -94,15 +98,25 @@ class FetchRequested(Job):
     full_check: bool = False  # download even if size and mtime say that nothing changed
 
 
-class StoredFile(BaseModel):
+class Seen(BaseModel):
+    """What a look found out about the server and where the file lies there."""
+
+    host_key: str | None = None
+    address: str | None = None  # that was connected to
+    algorithms: str = ""  # negotiated: key exchange, host key, cipher and digest, separated by spaces
+    path: str | None = None  # the file that the File Path led to
+
+
+class StoredFile(Seen):
     """A file version in the blob store."""
 
     checksum: str
     blob: str  # key in the blob store
-    size: int
+    size: int  # bytes in the blob
     mtime: int | None = None
     looked_at: datetime
-    host_key: str | None = None
+    remote_size: int | None = None  # bytes at the server where they differ from those in the blob: of the archive
+    remote_checksum: str | None = None  # of those bytes
 
 
 class FetchProgressed(Job):
@@ -115,7 +129,7 @@ class FetchProgressed(Job):
     file: StoredFile | None = None  # when it is stored: what an importer was asked to import
 
 
-class FetchReported(Job):
+class FetchReported(Seen, Job):
     """Fetcher to scheduler: the answer when there is nothing to import."""
 
     queue = "sftp.reports"
@@ -127,7 +141,6 @@ class FetchReported(Job):
     mtime: int | None = None
     looked_at: datetime | None = None
     downloaded: bool = False  # the bytes were compared, not only size and mtime
-    host_key: str | None = None
 
 
 class ImportRequested(StoredFile, Job):
@@ -159,14 +172,13 @@ class Step(BaseModel):
     message: str = ""
 
 
-class ConnectionTested(Job):
+class ConnectionTested(Seen, Job):
     """Fetcher to scheduler: how the test went."""
 
     queue = "sftp.reports"
     test_id: UUID
     ok: bool
     steps: tuple[Step, ...]
-    host_key: str | None = None
     size: int | None = None
     mtime: int | None = None
     took_ms: int = 0
@@ -205,48 +217,72 @@ class Asked(BaseModel):
     role: str = Field(description="ADMIN or MEMBER; only ADMIN may change anything")
 
 
+class LoginAsked(BaseModel):
+    """How to log in: with a password, or with a private key and its passphrase if it has one."""
+
+    password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
+    private_key: SecretStr | None = Field(
+        default=None, min_length=1, max_length=16_384, description="OpenSSH or PEM: Ed25519, ECDSA or RSA"
+    )
+    passphrase: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
+
+    @field_validator("private_key")
+    @classmethod
+    def _one_login(cls, private_key: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if private_key is not None and info.data.get("password") is not None:
+            raise ValueError("give a password or a private key, not both")
+        return private_key
+
+    @field_validator("passphrase")
+    @classmethod
+    def _of_a_key(cls, passphrase: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if passphrase is not None and info.data.get("private_key") is None:
+            raise ValueError("a passphrase needs its private key")
+        return passphrase
+
+
 class AboutConnector(Asked):
     """An event about one existing connector of the organisation."""
 
     connector_id: UUID
 
 
-class ConnectionTestAsked(Asked):
-    """*Test connection*: of a form, or of an existing connector (then the password may be left out)."""
+class ConnectionTestAsked(LoginAsked, Asked):
+    """*Test connection*: of a form, or of an existing connector (then password and private key may be left out)."""
 
     type = "sftp_connector.test"
     connector_id: UUID | None = None
     host: Host
     port: Port = 22
     username: Username
-    password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
     path: FilePath
+    done_marker: DoneMarker = ""
 
 
-class CreateAsked(Asked):
-    """*Connect*: make the connector and queue its first sync."""
+class CreateAsked(LoginAsked, Asked):
+    """*Connect*: make the connector and queue its first sync. It needs a password or a private key."""
 
     type = "sftp_connector.create"
     name: ConnectorName = ""
     host: Host
     port: Port = 22
     username: Username
-    password: SecretStr = Field(min_length=1, max_length=1024)
     path: FilePath
+    done_marker: DoneMarker = ""
     interval_seconds: int = Field(default=900, ge=1, le=604_800)
     csv: CsvOptions = CsvOptions()
 
 
-class UpdateAsked(AboutConnector):
-    """Change some fields; those left out stay. Another host, port or user name needs the password again."""
+class UpdateAsked(LoginAsked, AboutConnector):
+    """Change some fields; those left out stay. Another host, port or user name needs password or key again."""
 
     type = "sftp_connector.update"
     name: ConnectorName | None = None
     host: Host | None = None
     port: Port | None = None
     username: Username | None = None
-    password: SecretStr | None = Field(default=None, min_length=1, max_length=1024)
     path: FilePath | None = None
+    done_marker: DoneMarker | None = None
     interval_seconds: int | None = Field(default=None, ge=1, le=604_800)
     csv: CsvOptions | None = None  # None: stays; an empty object: detect again
 
@@ -442,6 +478,8 @@ class ConnectorView(BaseModel):
     host_keys: tuple[str, ...]
     next_check_at: datetime | None
     csv: CsvOptions = CsvOptions()
+    login: Literal["password", "private_key"] = "password"
+    done_marker: str = ""
 
 
 class ConnectorTold(Told):
@@ -471,6 +509,18 @@ class Paused(ConnectorTold):
     action: str = ""
 
 
+class PauseWarned(ConnectorTold):
+    """Every look has failed for days; Leadbay pauses the connector by itself unless one succeeds before."""
+
+    type = "sftp_connector.pause_warned"
+    code: str
+    message: str
+    action: str
+    failures: int
+    failing_since: datetime
+    pauses_at: datetime  # at the earliest
+
+
 class Resumed(ConnectorTold):
     """The file is checked again."""
 
@@ -491,6 +541,7 @@ class HostKeyChanged(Told):
     connector_id: UUID
     accepted: tuple[str, ...]
     seen: str
+    first_seen: dict[str, datetime] = Field(default_factory=dict)  # when each of these keys was first seen
 
 
 class RunTold(Told):
@@ -529,6 +580,7 @@ class SyncHeld(RunTold):
     code: str
     message: str
     action: str
+    detail: str = ""
     next_check_at: datetime | None
 
 
@@ -647,6 +699,7 @@ TOLD: tuple[type[Told], ...] = (
     Created,
     Updated,
     Paused,
+    PauseWarned,
     Resumed,
     Deleted,
     HostKeyChanged,

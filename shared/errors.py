@@ -59,9 +59,36 @@ CODES: dict[str, Advice] = {
         "Ask the server's owner whether the key was changed; if so, accept the new key.",
         TryAgain.CHANGED,
     ),
-    "login_refused": Advice("The server refused user name or password.", "Enter the password again.", TryAgain.CHANGED),
+    "port_blocked": Advice(
+        "This port is not one of an SFTP server.", "Enter the port of the SFTP server, usually 22.", TryAgain.CHANGED
+    ),
+    "login_refused": Advice(
+        "The server refused user name and password, or the private key.",
+        "Enter user name and password or key again.",
+        TryAgain.CHANGED,
+    ),
+    "password_expired": Advice(
+        "The server says that the password has expired.",
+        "Have the password changed on the server, then enter the new one.",
+        TryAgain.CHANGED,
+    ),
+    "login_unsupported": Advice(
+        "The server asks for a login that Leadbay cannot do.",
+        "Ask the server's owner to allow this user a password or a private key alone.",
+        TryAgain.CHANGED,
+    ),
+    "key_unreadable": Advice(
+        "The private key cannot be read.",
+        "Enter an Ed25519, ECDSA or RSA key in OpenSSH or PEM form, and its passphrase if it has one.",
+        TryAgain.CHANGED,
+    ),
+    "too_many_sessions": Advice(
+        "The server takes no further connection or session just now.",
+        "Nothing to do unless it goes on; then ask the server's owner for a higher limit.",
+        TryAgain.LATER,
+    ),
     "secret_unreadable": Advice(
-        "The stored password cannot be read any more.", "Enter the password again.", TryAgain.CHANGED
+        "The stored password or key cannot be read any more.", "Enter password or key again.", TryAgain.CHANGED
     ),
     "sftp_unavailable": Advice(
         "The login works, but the server offers no SFTP.",
@@ -72,8 +99,27 @@ CODES: dict[str, Advice] = {
     "permission_denied": Advice(
         "The user may not read the file.", "Ask the server's owner for read permission.", TryAgain.LATER
     ),
-    "not_a_file": Advice(
-        "The path is a folder or a special file.", "Enter the full path of one CSV file.", TryAgain.LATER
+    "is_a_directory": Advice(
+        "The path is a folder.", "Enter the full path of one CSV file, its name included.", TryAgain.LATER
+    ),
+    "not_a_file": Advice("The path is a special file.", "Enter the full path of one CSV file.", TryAgain.LATER),
+    "too_many_files": Advice(
+        "The folder holds more files than Leadbay looks through.",
+        "Move old exports to another folder.",
+        TryAgain.LATER,
+    ),
+    "archive_damaged": Advice(
+        "The compressed file is damaged or was cut off.", "Check the export; try to unpack the file.", TryAgain.LATER
+    ),
+    "archive_unsupported": Advice(
+        "The compressed file is of a kind that Leadbay does not unpack.",
+        "Send a CSV, a .gz, or a .zip that holds one CSV without a password.",
+        TryAgain.LATER,
+    ),
+    "archive_too_large": Advice(
+        "The compressed file holds more than allowed.",
+        "Export fewer rows, or ask Leadbay for a higher limit.",
+        TryAgain.LATER,
     ),
     "file_too_large": Advice(
         "The file is larger than allowed.",
@@ -82,7 +128,7 @@ CODES: dict[str, Advice] = {
     ),
     "transfer_broken": Advice("The transfer broke off.", "Nothing to do: it is tried again.", TryAgain.LATER),
     "not_settled": Advice(
-        "The file changed while it was read.", "Nothing to do: it is looked at again shortly.", TryAgain.SOON
+        "The file is still being written.", "Nothing to do: it is looked at again shortly.", TryAgain.SOON
     ),
     "timed_out": Advice("There was no answer in time.", "Try again in a few minutes.", TryAgain.LATER),
     "gave_up": Advice(
@@ -143,9 +189,14 @@ CODES: dict[str, Advice] = {
     "sync_running": Advice(
         "A sync of this connector is running.", "Start the dry run when it has ended.", TryAgain.SOON
     ),
+    "too_many_tests": Advice(
+        "Too many connection tests of your organisation are still running.",
+        "Wait for the answers to the tests that run.",
+        TryAgain.SOON,
+    ),
     "password_required": Advice(
-        "Host, port or user name changed, so the password is needed again.",
-        "Enter the password.",
+        "A password or a private key is needed; after another host, port or user name, it is needed again.",
+        "Enter password or private key.",
         TryAgain.CHANGED,
     ),
     "cancelled": Advice("The connector was changed or deleted meanwhile.", "Nothing to do.", TryAgain.CHANGED),

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from shared import file_path
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 # Text encodings of Python's own: nobody exports a file in one, and some of them take quadratic time to read.
 _NO_FILE_ENCODINGS = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
@@ -46,10 +48,13 @@ def _ipv6(text: str) -> str:
 
 
 def _path(text: str) -> str:
-    if not text.startswith("/"):
-        raise ValueError("must be a full path that begins with /, for example /exports/leads.csv")
-    if text.endswith("/"):
-        raise ValueError("must name a file, not a folder")
+    file_path.check(text)
+    return text
+
+
+def _done_marker(text: str) -> str:
+    if text.endswith("/") or ("/" in text and not text.startswith("/")):
+        raise ValueError("must be a full path that begins with /, or an ending such as .done")
     return text
 
 
@@ -85,6 +90,7 @@ Host = Annotated[str, Field(max_length=253), AfterValidator(_host)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Username = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 FilePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_printable), AfterValidator(_path)]
+DoneMarker = Annotated[str, Field(max_length=1024), AfterValidator(_printable), AfterValidator(_done_marker)]
 Encoding = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_printable), AfterValidator(_encoding)]
 Delimiter = Annotated[str, Field(min_length=1, max_length=4), AfterValidator(_delimiter)]
 FieldId = Annotated[str, Field(pattern=r"^[0-9]{1,19}$")]

@@ -61,6 +61,20 @@ def seal(secret: str, place: Place, key: PublicKey) -> str:
     return f"{key_id(key)}.{base64.b64encode(SealedBox(key).encrypt(plain)).decode()}"
 
 
+def pack_key(private_key: str, passphrase: str | None) -> str:
+    """A private key and its passphrase as the one secret that is sealed."""
+    return json.dumps({"private_key": private_key, "passphrase": passphrase})
+
+
+def unpack_key(secret: str) -> tuple[str, str | None]:
+    """What `pack_key` packed; SecretUnreadable when it did not."""
+    try:
+        content = json.loads(secret)
+        return str(content["private_key"]), content["passphrase"]
+    except (ValueError, LookupError, TypeError):
+        raise SecretUnreadable("damaged") from None
+
+
 class Opener:
     """Opens what was sealed to any of the given private keys; several of them allow rotation."""
 

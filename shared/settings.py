@@ -1,6 +1,7 @@
 """The blocks of settings that several services read, from the environment: SFTP_CONNECTOR_<NAME>."""
 
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
 from pydantic import Field, SecretStr, ValidationError
@@ -35,6 +36,18 @@ class BlobSettings(Block):
     """The object store, for fetcher and importer."""
 
     blob_url: str = Field(description="where files are kept: file:///folder, s3://bucket/prefix, gs://... or az://...")
+
+
+class ReachSettings(Block):
+    """Where connections to customers' servers may go, for scheduler and fetcher."""
+
+    allowed_networks: list[IPv4Network | IPv6Network] = Field(
+        default_factory=list, description="private networks that customers' hosts may lie in, as a JSON list"
+    )
+    refused_ports: list[int] = Field(
+        default=[25, 53, 110, 143, 2379, 3306, 4369, 5432, 5671, 5672, 6379, 6432, 9100, 9200, 15672, 25672, 27017],
+        description="ports of our own and of other services, where no customer's SFTP server is, as a JSON list",
+    )
 
 
 S = TypeVar("S", bound=Block)

@@ -1,6 +1,5 @@
 """The promises that hold for every message: frozen, tolerant of what is new, and without plain secrets."""
 
-import json
 from typing import Any
 from uuid import UUID
 
@@ -38,7 +37,8 @@ def subclasses(kind: type[BaseModel]) -> set[type[BaseModel]]:
 
 
 def nested_fields(kind: type[BaseModel]) -> set[str]:
-    return set(json.dumps(kind.model_json_schema()).replace("{", '"').split('"'))
+    schema = kind.model_json_schema()
+    return {name for part in (schema, *schema.get("$defs", {}).values()) for name in part.get("properties", ())}
 
 
 def invalid_fields(kind: type[BaseModel], values: dict[str, Any]) -> list[str]:
@@ -103,6 +103,36 @@ def test_a_form_keeps_its_password_and_shows_it_nowhere(kind: type[BaseModel], v
     assert password.get_secret_value() == PASSWORD
     for text in (repr(form), str(form), form.model_dump_json(), repr(form.model_dump())):
         assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"), [(CreateAsked, FORM), (ConnectionTestAsked, FORM), (UpdateAsked, FORM | CONNECTOR)]
+)
+def test_a_form_may_bring_a_private_key_instead_and_shows_it_nowhere(
+    kind: type[BaseModel], values: dict[str, Any]
+) -> None:
+    login = {"password": None, "private_key": PASSWORD, "passphrase": PASSWORD}
+
+    form = kind.model_validate(values | login)
+
+    for text in (repr(form), str(form), form.model_dump_json(), repr(form.model_dump())):
+        assert "canary" not in text
+
+
+@pytest.mark.parametrize(
+    ("login", "wrong"),
+    [
+        ({"password": "a", "private_key": "b"}, "private_key"),
+        ({"password": "a", "passphrase": "b"}, "passphrase"),
+        ({"password": None, "passphrase": "b"}, "passphrase"),
+        ({"password": None, "private_key": "x" * 16_385}, "private_key"),
+        ({"password": None, "private_key": ""}, "private_key"),
+        ({"password": None, "private_key": "x", "passphrase": ""}, "passphrase"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_login_is_a_password_or_a_key_with_its_passphrase(login: dict[str, Any], wrong: str) -> None:
+    assert invalid_fields(CreateAsked, FORM | login) == [wrong]
 
 
 def test_a_wrong_form_names_each_wrong_field() -> None:

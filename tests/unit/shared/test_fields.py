@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from shared.fields import ConnectorName, Delimiter, Encoding, FilePath, Host, Port, UrlTemplate, Username
+from shared.fields import ConnectorName, Delimiter, DoneMarker, Encoding, FilePath, Host, Port, UrlTemplate, Username
 
 HOST: TypeAdapter[str] = TypeAdapter(Host)
 PORT: TypeAdapter[int] = TypeAdapter(Port)
 USERNAME: TypeAdapter[str] = TypeAdapter(Username)
 PATH: TypeAdapter[str] = TypeAdapter(FilePath)
+MARKER: TypeAdapter[str] = TypeAdapter(DoneMarker)
 NAME: TypeAdapter[str] = TypeAdapter(ConnectorName)
 ENCODING: TypeAdapter[str] = TypeAdapter(Encoding)
 DELIMITER: TypeAdapter[str] = TypeAdapter(Delimiter)
@@ -175,3 +176,13 @@ def test_a_link_has_a_place_for_the_id(template: str) -> None:
 )
 def test_another_text_is_no_link(template: str, advice: str) -> None:
     assert advice in refusal(LINK, template)
+
+
+@pytest.mark.parametrize("typed", ["", ".done", "-ok", "/exports/ready", "/exports/leads.csv.done"])
+def test_a_done_marker_is_an_ending_or_a_full_path(typed: str) -> None:
+    assert MARKER.validate_python(typed) == typed
+
+
+@pytest.mark.parametrize("typed", ["ready/leads", "../leads.done", "/exports/", "/", ".done\n", "\0", "x" * 1025])
+def test_what_names_no_file_is_no_done_marker(typed: str) -> None:
+    assert refusal(MARKER, typed)

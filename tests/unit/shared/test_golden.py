@@ -24,7 +24,7 @@ from shared.contracts import JOBS, TOLD, UI_EVENTS, CloudEvent, Job
 FOLDER = Path(__file__).parents[2] / "contracts"
 EXAMPLES = sorted(FOLDER.glob("v*/*.json"))
 MODELS: dict[str, type[BaseModel]] = {kind.__name__: kind for kind in (*JOBS, *UI_EVENTS.values(), *TOLD)}
-TABLES = {"fields", "statuses", "unknown_statuses"}  # their keys are data
+TABLES = {"fields", "first_seen", "statuses", "unknown_statuses"}  # their keys are data
 TYPES = UI_EVENTS | {told.type: told for told in TOLD}
 
 every_example = pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -81,7 +81,7 @@ def fields_of(model: type[BaseModel]) -> set[str]:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 46
+    assert len(EXAMPLES) >= 62
     assert {path.stem for path in EXAMPLES} <= set(MODELS), "a message that was released must not go or be renamed"
 
 

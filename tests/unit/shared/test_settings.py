@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from services.fetcher.settings import Settings as FetcherSettings
 from services.importer.settings import Settings as ImporterSettings
 from services.scheduler.settings import Settings as SchedulerSettings
-from shared.settings import PREFIX, Block, load
+from shared.settings import PREFIX, Block, ReachSettings, load
 
 KEYS = [base64.b64encode(f"canary key of exactly 32 bytes {n}".encode()).decode() for n in (1, 2)]
 GOOD = {
@@ -81,6 +81,11 @@ def test_what_is_needed_is_enough(settings: type[Block], environment: pytest.Mon
         (SchedulerSettings, "GRACE_SECONDS", "0"),
         (SchedulerSettings, "TICK_SECONDS", "-1"),
         (SchedulerSettings, "BATCH_SIZE", "0"),
+        (SchedulerSettings, "MAX_PER_SERVER", "0"),
+        (SchedulerSettings, "PAUSE_DAYS", "0"),
+        (SchedulerSettings, "ALLOWED_NETWORKS", '["canary"]'),
+        (SchedulerSettings, "REFUSED_PORTS", "22"),
+        (FetcherSettings, "REFUSED_PORTS", '["canary"]'),
         (FetcherSettings, "SEAL_PRIVATE_KEYS", "canary-not-a-list"),
         (FetcherSettings, "SEAL_PRIVATE_KEYS", '{"canary": 1}'),
         (FetcherSettings, "SEAL_PRIVATE_KEYS", "[]"),
@@ -104,6 +109,18 @@ def test_a_wrong_setting_is_one_line_without_its_value(
 
     assert line.startswith(f"{PREFIX}{name}: ")
     assert "canary" not in line
+
+
+@pytest.mark.parametrize("settings", [SchedulerSettings, FetcherSettings])
+def test_the_ports_of_our_own_services_are_refused_unless_configured_otherwise(
+    settings: type[ReachSettings], environment: pytest.MonkeyPatch
+) -> None:
+    configure(environment)
+    assert {5432, 5672, 15672} <= set(load(settings).refused_ports)
+    assert 22 not in load(settings).refused_ports
+
+    configure(environment, REFUSED_PORTS="[2022]")
+    assert load(settings).refused_ports == [2022]
 
 
 def test_lists_are_json(environment: pytest.MonkeyPatch) -> None:
