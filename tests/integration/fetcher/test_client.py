@@ -1,4 +1,4 @@
-"""The reader gives the file's bytes or an error, whatever a server answers, and never hangs."""
+"""A session gives the file's bytes or an error, whatever a server answers, and never hangs."""
 
 import contextlib
 import random
@@ -14,6 +14,7 @@ from paramiko.sftp import CMD_DATA, SFTP_EOF, SFTP_FAILURE, SFTP_PERMISSION_DENI
 
 from deploy.local.servers.sshd import Sshd
 from services.fetcher.sftp.failure import LookFailed
+from services.fetcher.sftp.login import Password
 from services.fetcher.sftp.session import open_session
 from tests.conftest import PASSWORD
 from tests.integration.fetcher.ssh_server import Answer, Script, SshServer, endpoint, limits, served
@@ -23,13 +24,13 @@ MIB = 1024 * KIB
 CONTENT = random.Random(7).randbytes(300 * KIB + 5)
 
 
-def read(script: Script, *, seconds: float = 5.0, limit: int | None = None) -> bytes:
-    """Read the whole file, or its beginning, from a server that answers by the script."""
+def read(script: Script, *, seconds: float = 5.0, offset: int = 0, limit: int | None = None) -> bytes:
+    """Read the whole file, or a part of it, from a server that answers by the script."""
     with (
         SshServer(PASSWORD, script) as server,
-        open_session(endpoint(server.port), PASSWORD, limits(read=seconds)) as session,
+        open_session(endpoint(server.port), Password(PASSWORD), limits(read=seconds)) as session,
     ):
-        return b"".join(session.read("/leads.csv", limit))
+        return b"".join(session.read("/leads.csv", offset=offset, limit=limit))
 
 
 def at_most(most: Callable[[], int]) -> Script:
@@ -69,15 +70,21 @@ def test_no_more_than_the_beginning_is_asked_for(limit: int) -> None:
     assert max(asked) == limit
 
 
+@pytest.mark.parametrize("offset", [1, 32 * KIB, len(CONTENT) - 1, len(CONTENT), len(CONTENT) + 10])
+def test_a_file_is_read_on_from_an_offset(offset: int) -> None:
+    assert read(served(CONTENT), offset=offset) == CONTENT[offset:]
+    assert read(served(CONTENT), offset=offset, limit=5) == CONTENT[offset : offset + 5]
+
+
 def test_a_session_goes_on_after_a_file_was_read_in_part() -> None:
     with (
         SshServer(PASSWORD, served(CONTENT)) as server,
-        open_session(endpoint(server.port), PASSWORD, limits()) as session,
+        open_session(endpoint(server.port), Password(PASSWORD), limits()) as session,
     ):
         begun = session.read("/leads.csv")
         next(begun)
         begun.close()  # type: ignore[attr-defined]
-        assert b"".join(session.read("/leads.csv", 5)) == CONTENT[:5]
+        assert b"".join(session.read("/leads.csv", limit=5)) == CONTENT[:5]
 
 
 def test_an_early_end_gives_what_came_before_it() -> None:
@@ -91,9 +98,12 @@ def test_an_empty_answer_breaks_the_transfer(at: int) -> None:
 
 
 @pytest.mark.parametrize("at", [0, 5, 100_000])
-@pytest.mark.parametrize("status", [SFTP_FAILURE, SFTP_PERMISSION_DENIED, 99])
-def test_an_error_breaks_the_transfer(at: int, status: int) -> None:
-    with pytest.raises(LookFailed, match="file: transfer_broken"):
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(SFTP_FAILURE, "transfer_broken"), (SFTP_PERMISSION_DENIED, "permission_denied"), (99, "transfer_broken")],
+)
+def test_an_error_breaks_the_transfer(at: int, status: int, code: str) -> None:
+    with pytest.raises(LookFailed, match=f"file: {code}"):
         read(until(at, status))
 
 
@@ -146,7 +156,7 @@ def test_a_server_that_keeps_talking_breaks_the_transfer_in_time(answer: Answer)
 def test_a_failed_read_leaves_the_session_usable() -> None:
     with (
         SshServer(PASSWORD, until(100_000, SFTP_FAILURE), size=3) as server,
-        open_session(endpoint(server.port), PASSWORD, limits()) as session,
+        open_session(endpoint(server.port), Password(PASSWORD), limits()) as session,
     ):
         with pytest.raises(LookFailed):
             b"".join(session.read("/leads.csv"))
@@ -158,7 +168,7 @@ def test_a_failed_read_leaves_the_session_usable() -> None:
 def test_a_server_that_tells_neither_size_nor_time_is_looked_at() -> None:
     with (
         SshServer(PASSWORD, size=None) as server,
-        open_session(endpoint(server.port), PASSWORD, limits()) as session,
+        open_session(endpoint(server.port), Password(PASSWORD), limits()) as session,
     ):
         assert session.look("/leads.csv").size is None
 
@@ -173,7 +183,7 @@ def test_a_large_file_is_read_in_little_memory(sshd: Sshd) -> None:
     received = 0
 
     # When
-    with open_session(endpoint(sshd.port), PASSWORD, limits()) as session:
+    with open_session(endpoint(sshd.port), Password(PASSWORD), limits()) as session:
         begun = process.memory_info().rss
         peak = begun
         for number, chunk in enumerate(session.read("/exports/large.csv")):
