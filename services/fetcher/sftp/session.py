@@ -1,29 +1,31 @@
-"""One connection to a customer's server: resolve, check, connect, verify the key, log in, look, read, close."""
+"""One connection to a customer's server: connect, verify the key, log in, look, read, close."""
 
 import contextlib
-import socket
+import re
 import stat
-import threading
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import paramiko
-import structlog
 
-from services.fetcher.core.addresses import Network, may_connect
 from services.fetcher.core.changes import Look
-from services.fetcher.sftp.bounds import BoundedClient, BoundedPacketizer
-from services.fetcher.sftp.failure import LookFailed
-from services.fetcher.sftp.reader import read_pipelined
+from services.fetcher.sftp.channel import start_sftp
+from services.fetcher.sftp.client import SftpClient
+from services.fetcher.sftp.connect import connect
+from services.fetcher.sftp.failure import LookFailed, translated
+from services.fetcher.sftp.handshake import Greeted, deadline, opened, shake_hands
+from services.fetcher.sftp.login import Credentials, Secret, log_in, read_secret
+from services.fetcher.sftp.messages import Attributes
+from services.fetcher.sftp.transport import Transport
+from shared.addresses import Network
 from shared.contracts import Endpoint
 
-log = structlog.get_logger()
-
-# AES-GCM and AES-CTR with SHA-2 only; paramiko still offers 3des-cbc and hmac-md5 by default.
-_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
-_DIGESTS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-512-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
-_RSA_SIGNATURES = ("rsa-sha2-512", "rsa-sha2-256")
+_NAME_BYTES = 1024
+# Never in the name of an entry: what leads to another folder, on Windows too, and what breaks a line.
+_NO_NAME = re.compile(r"[\x00-\x1f/\\\x7f-\x9f\u2028\u2029]|\A\.{0,2}\Z")
+_UNKNOWN_CHANNEL_TYPE = 3
+# OpenSSH takes an expired password, starts no SFTP for it, and says nothing.
+_NO_SFTP = "The login works, but SFTP does not start; a password that has expired may be the reason."
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,179 +34,113 @@ class Limits:
 
     connect_seconds: float
     login_seconds: float
-    read_seconds: float
+    read_seconds: float  # for one answer of the server
     allowed_networks: Sequence[Network] = ()
+    refused_ports: Collection[int] = ()
+    session_seconds: float = 14_400  # for everything after connecting
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file in a folder."""
+
+    name: str
+    look: Look
 
 
 class Session:
-    """A logged-in SFTP session."""
+    """A logged-in SFTP session. Its methods raise LookFailed at the step `file`."""
 
-    def __init__(self, sftp: paramiko.SFTPClient, host_key: str) -> None:
-        self._sftp = sftp
-        self.host_key = host_key
+    def __init__(self, client: SftpClient, greeted: Greeted, address: str) -> None:
+        self._client = client
+        self.host_key = greeted.host_key
+        self.algorithms = greeted.algorithms
+        self.address = address
 
     def look(self, path: str) -> Look:
-        """Size and mtime of a regular file; LookFailed otherwise."""
-        with _translated("file"):
-            found = self._sftp.stat(path)
-        if found.st_mode is not None and not stat.S_ISREG(found.st_mode):
+        """Size and mtime of a regular file, in one round trip."""
+        with translated("file"):
+            found = self._client.stat(path)
+        if found.mode is not None and stat.S_ISDIR(found.mode):
+            raise LookFailed("file", "is_a_directory")
+        if not _may_be_file(found):
             raise LookFailed("file", "not_a_file")
-        return Look(size=found.st_size, mtime=None if found.st_mtime is None else int(found.st_mtime))
+        return Look(size=found.size, mtime=found.mtime)
 
     def check_readable(self, path: str) -> None:
-        """Read a first byte; LookFailed when that is not allowed."""
-        with _translated("file"), self._sftp.open(path, "rb") as file:
-            file.read(1)
+        """Read a first byte."""
+        for _ in self.read(path, limit=1):
+            pass
 
-    def read(self, path: str, limit: int | None = None) -> Iterator[bytes]:
-        """The file's bytes, or the first `limit`, in order and bounded memory; LookFailed when something breaks."""
-        with _translated("file"), self._sftp.open(path, "rb") as file:
-            yield from read_pipelined(self._sftp, file, limit)
+    def read(self, path: str, *, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
+        """The file's bytes from `offset` on, or the first `limit` of them, in order and bounded memory."""
+        with translated("file"):
+            yield from self._client.read(path, offset=offset, limit=limit)
+
+    def entries(self, folder: str, most: int) -> list[Entry]:
+        """The files of a folder whose names can be files' paths; `too_many_files` beyond so many entries."""
+        found = []
+        with translated("file"):
+            for number, (raw, attributes) in enumerate(self._client.list(folder)):
+                if number == most + 2:  # "." and ".." come on top
+                    raise LookFailed("file", "too_many_files")
+                name = _name(raw)
+                if name is not None and _may_be_file(attributes):
+                    found.append(Entry(name, Look(attributes.size, attributes.mtime)))
+        if len(found) > most:
+            raise LookFailed("file", "too_many_files")
+        return found
 
 
 @contextlib.contextmanager
-def open_session(endpoint: Endpoint, password: str, limits: Limits) -> Iterator[Session]:
+def open_session(endpoint: Endpoint, credentials: Credentials, limits: Limits) -> Iterator[Session]:
     """A session that is closed whatever happens; LookFailed when it cannot be had.
 
-    The password is sent only after the server has shown an accepted host key.
+    The secret is sent only after the server has shown an accepted host key, and at most once.
     """
-    sock = _connect(endpoint.host, endpoint.port, limits)
-    with contextlib.closing(sock), _transport(sock, limits) as transport:
-        with _deadline(transport, limits.connect_seconds, "connect", "connect_timeout"):
-            host_key = _shake_hands(transport, endpoint)
-        with _deadline(transport, limits.login_seconds, "login", "timed_out"):
-            _log_in(transport, endpoint.username, password)
-            sftp = _start_sftp(transport, limits)
-        yield Session(sftp, host_key)
+    secret = read_secret(credentials)
+    sock, address = connect(
+        endpoint.host,
+        endpoint.port,
+        seconds=limits.connect_seconds,
+        allowed_networks=limits.allowed_networks,
+        refused_ports=limits.refused_ports,
+    )
+    with (
+        contextlib.closing(sock),
+        opened(sock, limits.connect_seconds) as transport,
+        deadline(transport, limits.session_seconds, "file", "timed_out"),
+    ):
+        yield _begin(transport, endpoint, secret, limits, address)
 
 
-def _connect(host: str, port: int, limits: Limits) -> socket.socket:
-    """Connect to an address that was checked: the name is resolved once, so its answer cannot change in between."""
+def _begin(transport: Transport, endpoint: Endpoint, secret: Secret, limits: Limits, address: str) -> Session:
+    with deadline(transport, limits.connect_seconds, "connect", "connect_timeout"):
+        greeted = shake_hands(transport, endpoint.host_keys)
+    with deadline(transport, limits.login_seconds, "login", "timed_out"):
+        log_in(transport, endpoint.username, secret)
+        return Session(_start_sftp(transport, limits.read_seconds), greeted, address)
+
+
+def _start_sftp(transport: Transport, seconds: float) -> SftpClient:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError):
-        raise LookFailed("address", "dns_failed") from None
-    addresses = [str(entry[4][0]) for entry in found]
-    if not all(may_connect(address, limits.allowed_networks) for address in addresses):
-        raise LookFailed("address", "address_blocked")
-    sock = first_that_answers(dict.fromkeys(addresses), port, limits.connect_seconds)
-    if not may_connect(str(sock.getpeername()[0]), limits.allowed_networks):
-        sock.close()
-        raise LookFailed("address", "address_blocked")
-    # Without it each login waits 40 ms for a delayed acknowledgement.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return sock
+        return start_sftp(transport, seconds)
+    except paramiko.ChannelException as error:
+        known = error.code != _UNKNOWN_CHANNEL_TYPE
+        raise LookFailed("login", "too_many_sessions" if known else "sftp_unavailable") from None
+    except Exception:  # noqa: BLE001 - see translated
+        raise LookFailed("login", "sftp_unavailable", _NO_SFTP) from None
 
 
-def first_that_answers(addresses: Iterable[str], port: int, seconds: float) -> socket.socket:
-    """Connect to the addresses in the resolver's order, all within the time; the last one's fault is told."""
-    deadline = time.monotonic() + seconds
-    failed = LookFailed("connect", "connect_timeout")
-    for address in addresses:
-        try:
-            return socket.create_connection((address, port), timeout=max(0.1, deadline - time.monotonic()))
-        except TimeoutError:
-            failed = LookFailed("connect", "connect_timeout")
-        except ConnectionRefusedError:
-            failed = LookFailed("connect", "connection_refused")
-        except OSError as error:
-            failed = LookFailed("connect", "connect_timeout", f"network error {error.errno}")
-    raise failed
+def _may_be_file(found: Attributes) -> bool:
+    """Whether it is a regular file; some servers say nothing of the type, or give only the permissions."""
+    return found.mode is None or stat.S_IFMT(found.mode) in (0, stat.S_IFREG)
 
 
-@contextlib.contextmanager
-def _transport(sock: socket.socket, limits: Limits) -> Iterator[paramiko.Transport]:
-    """A transport that is closed at the end."""
-    with _translated("connect"):
-        transport = paramiko.Transport(sock, packetizer_class=BoundedPacketizer)
-    # Never before our own deadlines: paramiko calls a login that took too long a refused one.
-    transport.banner_timeout = transport.handshake_timeout = 2 * limits.connect_seconds
-    transport.auth_timeout = transport.channel_timeout = 2 * limits.login_seconds
+def _name(raw: bytes) -> str | None:
+    """The name of an entry, unless it cannot be one of a file in this folder."""
     try:
-        yield transport
-    finally:
-        transport.close()
-        transport.join(limits.connect_seconds)
-
-
-def _shake_hands(transport: paramiko.Transport, endpoint: Endpoint) -> str:
-    options = transport.get_security_options()
-    options.ciphers = _CIPHERS
-    options.digests = _DIGESTS
-    options.key_types = _key_types(endpoint.host_keys, options.key_types)
-    with _translated("connect"):
-        transport.start_client()
-        key = transport.get_remote_server_key()
-    seen = f"{key.get_name()} {key.fingerprint}"
-    if endpoint.host_keys and seen not in endpoint.host_keys:
-        raise LookFailed("host_key", "host_key_changed", f"the server shows {seen}", host_key=seen)
-    return seen
-
-
-def _key_types(host_keys: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
-    """The key types to ask for: those that were accepted, then any other, so that a changed key is seen as such."""
-    kinds = [host_key.partition(" ")[0] for host_key in host_keys]
-    accepted = [name for kind in kinds for name in (_RSA_SIGNATURES if kind == "ssh-rsa" else (kind,))]
-    return tuple(dict.fromkeys(name for name in (*accepted, *known) if name in known))
-
-
-def _log_in(transport: paramiko.Transport, username: str, password: str) -> None:
-    with _translated("login"):
-        left = transport.auth_password(username, password)
-    if left:
-        raise LookFailed("login", "login_refused", "the server asks for a second factor: " + ", ".join(left))
-
-
-def _start_sftp(transport: paramiko.Transport, limits: Limits) -> paramiko.SFTPClient:
-    try:
-        channel = transport.open_session()
-        channel.invoke_subsystem("sftp")
-        return BoundedClient(channel, limits.read_seconds)
-    except Exception:  # noqa: BLE001 - see _translated
-        raise LookFailed("login", "sftp_unavailable") from None
-
-
-@contextlib.contextmanager
-def _deadline(transport: paramiko.Transport, seconds: float, step: str, code: str) -> Iterator[None]:
-    """Close the transport when a step takes longer: a peer that drips bytes resets every other time-out."""
-    late = threading.Event()
-
-    def end() -> None:
-        late.set()
-        transport.close()
-
-    timer = threading.Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    except LookFailed:
-        if late.is_set():
-            raise LookFailed(step, code) from None
-        raise
-    finally:
-        timer.cancel()
-
-
-@contextlib.contextmanager
-def _translated(step: str) -> Iterator[None]:
-    """Every exception of paramiko and the network as LookFailed; the most telling class comes first."""
-    try:
-        yield
-    except paramiko.AuthenticationException:
-        raise LookFailed(step, "login_refused") from None
-    except paramiko.ssh_exception.IncompatiblePeer:
-        raise LookFailed(step, "weak_algorithms") from None
-    except FileNotFoundError:
-        raise LookFailed(step, "file_not_found") from None
-    except PermissionError:
-        raise LookFailed(step, "permission_denied") from None
-    except TimeoutError:
-        raise LookFailed(step, "connect_timeout" if step == "connect" else "transfer_broken") from None
-    except paramiko.SSHException as error:
-        no_ssh = "protocol banner" in str(error) or "protocol version" in str(error)
-        raise LookFailed(step, "not_ssh" if no_ssh else "connection_lost") from None
-    except LookFailed:
-        raise
-    except Exception:  # noqa: BLE001 - a hostile server's messages make paramiko raise all kinds: SFTPError, struct.error
-        raise LookFailed(step, "transfer_broken" if step == "file" else "connection_lost") from None
+        name = raw.decode() if len(raw) <= _NAME_BYTES else ""
+    except UnicodeDecodeError:
+        return None
+    return None if _NO_NAME.search(name) else name

@@ -1,73 +1,24 @@
-"""A session against real servers: the right bytes, the right code for each fault, and nothing left behind."""
+"""A session on real servers: the right bytes, the right code for each fault of a file, the right names of a folder."""
 
 import hashlib
 import os
 import random
-import socket
-import threading
+import stat
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
-from deploy.local.servers.ports import free_port
 from deploy.local.servers.sshd import Sshd
+from services.fetcher.core.changes import Look
 from services.fetcher.sftp.failure import LookFailed
-from services.fetcher.sftp.session import Limits, first_that_answers, open_session
-from shared.contracts import Endpoint
+from services.fetcher.sftp.session import Entry, open_session
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.ssh_server import (
-    HOST_KEY,
-    LOOPBACK,
-    OTHER_KEY,
-    PINNED,
-    Peer,
-    SshServer,
-    endpoint,
-    limits,
-    offered_algorithms,
-    silent,
-)
+from tests.integration.fetcher.ssh_server import RIGHT, SshServer, attributes, endpoint, fails, limits
 
 KIB = 1024
 MIB = 1024 * KIB
-
-
-def look_and_read(where: Endpoint, password: str, within: Limits) -> None:
-    with open_session(where, password, within) as session:
-        session.look(where.path)
-        for _ in session.read(where.path):
-            pass
-
-
-def fails(where: Endpoint, *, password: str = PASSWORD, within: Limits | None = None) -> LookFailed:
-    """Open a session, look and read; return the failure that this must end in."""
-    with pytest.raises(LookFailed) as caught:
-        look_and_read(where, password, within or limits())
-    assert password not in f"{caught.value} {caught.value.detail}"
-    return caught.value
-
-
-def eventually(holds: Callable[[], bool], seconds: float = 5.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return holds()
-
-
-@pytest.fixture
-def key_of(sshd: Sshd) -> str:
-    """The host key of the OpenSSH server, as it is pinned."""
-    return f"ssh-ed25519 {sshd.fingerprint}"
-
-
-@pytest.fixture
-def recorder() -> Iterator[SshServer]:
-    """A server that keeps every attempt to log in."""
-    with SshServer(PASSWORD) as server:
-        yield server
+PATH = "/exports/leads.csv"
 
 
 @pytest.mark.parametrize("size", [0, 1, 32 * KIB - 1, 32 * KIB, 32 * KIB + 1, 5 * MIB + 7])
@@ -78,7 +29,7 @@ def test_a_file_arrives_byte_by_byte(sshd: Sshd, size: int) -> None:
     where = endpoint(sshd.port, path="/exports/leads.csv")
 
     # When
-    with open_session(where, PASSWORD, limits()) as session:
+    with open_session(where, RIGHT, limits()) as session:
         look = session.look(where.path)
         session.check_readable(where.path)
         received = b"".join(session.read(where.path))
@@ -92,130 +43,25 @@ def test_a_file_can_be_read_twice_in_one_session(sshd: Sshd) -> None:
     content = random.Random(2).randbytes(3 * MIB)
     sshd.put("/exports/leads.csv", content)
 
-    with open_session(endpoint(sshd.port), PASSWORD, limits()) as session:
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
         assert next(session.read("/exports/leads.csv")) == content[: 32 * KIB]  # given up half way
         assert b"".join(session.read("/exports/leads.csv")) == content
         assert session.look("/exports/leads.csv").size == len(content)
 
 
-def test_the_key_that_was_accepted_is_accepted_again(sshd: Sshd, key_of: str) -> None:
-    with open_session(endpoint(sshd.port, host_keys=(OTHER_KEY, key_of)), PASSWORD, limits()) as session:
-        assert session.host_key == key_of
-
-
-def test_the_first_key_seen_is_told(sshd: Sshd, key_of: str) -> None:
-    with open_session(endpoint(sshd.port), PASSWORD, limits()) as session:
-        assert session.host_key == key_of
-
-
-def test_the_accepted_rsa_key_is_asked_for_on_a_server_with_several(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", {"crm": PASSWORD}, key_kinds=("ed25519", "ecdsa", "rsa")) as server:
-        for kind, name in (("rsa", "ssh-rsa"), ("ecdsa", "ecdsa-sha2-nistp256"), ("ed25519", "ssh-ed25519")):
-            accepted = f"{name} {server.fingerprints[kind]}"  # type: ignore[index]
-            with open_session(endpoint(server.port, host_keys=(accepted,)), PASSWORD, limits()) as session:
-                assert session.host_key == accepted
-
-
-@pytest.mark.parametrize(
-    "accepted",
-    [OTHER_KEY, "ssh-ed25519 SHA256:" + "B" * 43, "ssh-rsa SHA256:" + "C" * 43, "ssh-dss SHA256:" + "D" * 43],
-)
-def test_a_server_with_another_key_never_sees_the_password(recorder: SshServer, accepted: str) -> None:
-    failure = fails(endpoint(recorder.port, host_keys=(accepted,)))
-
-    assert (failure.step, failure.code) == ("host_key", "host_key_changed")
-    assert failure.host_key == PINNED
-    assert HOST_KEY.fingerprint in failure.detail
-    assert recorder.connections == 1
-    assert recorder.attempts == []
-
-
-def test_a_wrong_password_is_tried_once(recorder: SshServer) -> None:
-    failure = fails(endpoint(recorder.port, host_keys=(PINNED,)), password="wrong horse")
-
-    assert (failure.step, failure.code) == ("login", "login_refused")
-    assert recorder.attempts == [("password", "wrong horse")]
-    assert recorder.connections == 1
-
-
-def test_openssh_refuses_a_wrong_password(sshd: Sshd) -> None:
-    before = sshd.log_path.read_text(errors="replace").count("Failed password")
-
-    failure = fails(endpoint(sshd.port), password="wrong horse")
-
-    assert (failure.step, failure.code) == ("login", "login_refused")
-    assert eventually(lambda: sshd.log_path.read_text(errors="replace").count("Failed password") == before + 1)
-
-
-def test_no_key_of_this_machine_is_offered(
-    recorder: SshServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Given a home with a key, and an agent
-    (tmp_path / ".ssh").mkdir()
-    HOST_KEY.write_private_key_file(str(tmp_path / ".ssh" / "id_ecdsa"))
-    agent = socket.socket(socket.AF_UNIX)
-    agent.bind(str(tmp_path / "agent"))
-    agent.listen()
-    agent.setblocking(False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
-
-    # When
-    with open_session(endpoint(recorder.port), PASSWORD, limits()):
-        pass
-    fails(endpoint(recorder.port), password="wrong")
-
-    # Then
-    assert recorder.attempts == [("password", PASSWORD), ("password", "wrong")]
-    with agent, pytest.raises(BlockingIOError):
-        agent.accept()
-
-
-def test_only_strong_algorithms_are_offered() -> None:
-    seen: list[list[list[str]]] = []
-
-    with Peer(lambda sock: seen.append(offered_algorithms(sock))) as peer:
-        fails(endpoint(peer.port), within=limits(connect=0.5))
-
-    _, host_keys, *ciphers_and_macs = seen[0][:6]
-    ciphers, macs = ciphers_and_macs[:2], ciphers_and_macs[2:]
-    assert all("gcm" in name or name.endswith("-ctr") for names in ciphers for name in names)
-    assert all(name.startswith("hmac-sha2-") for names in macs for name in names)
-    assert not {"ssh-rsa", "ssh-dss"} & set(host_keys)
-
-
-@pytest.mark.parametrize(
-    ("ciphers", "macs"),
-    [(("aes256-cbc", "3des-cbc"), ()), (("aes128-ctr",), ("hmac-sha1", "hmac-md5"))],
-)
-def test_a_server_with_outdated_encryption_only_is_refused(ciphers: tuple[str, ...], macs: tuple[str, ...]) -> None:
-    with SshServer(PASSWORD, ciphers=ciphers, macs=macs) as server:
-        failure = fails(endpoint(server.port))
-
-    assert (failure.step, failure.code) == ("connect", "weak_algorithms")
-    assert server.attempts == []
-
-
-def test_the_strong_algorithm_of_a_mixed_server_is_used() -> None:
-    with SshServer(PASSWORD, ciphers=("3des-cbc", "aes256-ctr"), macs=("hmac-md5", "hmac-sha2-512")) as server:
-        with open_session(endpoint(server.port), PASSWORD, limits()):
-            pass
-        assert eventually(lambda: server.used == [("aes256-ctr", "hmac-sha2-512")])
-
-
 def test_a_missing_file_is_named_as_such(sshd: Sshd) -> None:
-    failure = fails(endpoint(sshd.port, path="/exports/nothing.csv"))
+    failure = fails(endpoint(sshd.port, path="/exports/nothing.csv"), RIGHT)
     assert (failure.step, failure.code) == ("file", "file_not_found")
 
 
 def test_a_file_that_may_not_be_read_is_named_as_such(sshd: Sshd) -> None:
     sshd.put("/exports/leads.csv", b"secret").chmod(0)
 
-    failure = fails(endpoint(sshd.port, path="/exports/leads.csv"))
+    failure = fails(endpoint(sshd.port, path="/exports/leads.csv"), RIGHT)
 
     assert (failure.step, failure.code) == ("file", "permission_denied")
     with (
-        open_session(endpoint(sshd.port), PASSWORD, limits()) as session,
+        open_session(endpoint(sshd.port), RIGHT, limits()) as session,
         pytest.raises(LookFailed, match="permission_denied"),
     ):
         session.check_readable("/exports/leads.csv")
@@ -224,151 +70,22 @@ def test_a_file_that_may_not_be_read_is_named_as_such(sshd: Sshd) -> None:
 def test_a_folder_and_a_pipe_are_no_files(sshd: Sshd) -> None:
     os.mkfifo(sshd.files / "exports" / "pipe")
 
-    for path in ("/exports", "/exports/pipe"):
-        failure = fails(endpoint(sshd.port, path=path))
-        assert (failure.step, failure.code) == ("file", "not_a_file")
+    for path, code in (("/exports", "is_a_directory"), ("/exports/pipe", "not_a_file")):
+        failure = fails(endpoint(sshd.port, path=path), RIGHT)
+        assert (failure.step, failure.code) == ("file", code)
 
 
 def test_a_path_with_any_letters_is_read(sshd: Sshd) -> None:
     sshd.put("/exports/été %s\u2009客户 'x'.csv", b"a")
 
-    with open_session(endpoint(sshd.port), PASSWORD, limits()) as session:
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
         assert b"".join(session.read("/exports/été %s\u2009客户 'x'.csv")) == b"a"
-
-
-def test_a_port_where_nobody_listens_refuses_the_connection() -> None:
-    failure = fails(endpoint(free_port()))
-    assert (failure.step, failure.code) == ("connect", "connection_refused")
-
-
-@pytest.mark.parametrize("host", ["sftp.nowhere.invalid", "a" * 64 + ".invalid", "..", "x\u2009y"])
-def test_a_host_that_does_not_exist_is_named_as_such(host: str) -> None:
-    failure = fails(endpoint(22, host=host))
-    assert (failure.step, failure.code) == ("address", "dns_failed")
-
-
-@pytest.mark.parametrize("host", [LOOPBACK, "localhost", "127.1", "2130706433", "::ffff:127.0.0.1", "0.0.0.0"])
-def test_no_connection_is_made_to_an_address_that_is_not_allowed(host: str) -> None:
-    with socket.create_server((LOOPBACK, 0)) as listener:
-        failure = fails(endpoint(listener.getsockname()[1], host=host), within=limits(anywhere=False))
-
-        assert (failure.step, failure.code) == ("address", "address_blocked")
-        # The kernel completes connections by itself and would keep one for us.
-        listener.setblocking(False)
-        with pytest.raises(BlockingIOError):
-            listener.accept()
-
-
-def test_a_peer_that_never_speaks_costs_no_more_than_the_time_to_connect() -> None:
-    begun = time.monotonic()
-
-    with Peer(silent) as peer:
-        failure = fails(endpoint(peer.port), within=limits(connect=0.5))
-
-    assert (failure.step, failure.code) == ("connect", "connect_timeout")
-    assert time.monotonic() - begun < 2
-
-
-@pytest.mark.parametrize(
-    "greeting",
-    [
-        b"HTTP/1.1 400 Bad Request\r\nServer: nginx\r\n\r\n" + b"<p>no</p>\r\n" * 3,
-        b"220 ftp.example.com ready\r\n" * 200,
-        b"\x00\xff\xfe\x80\n" * 5,
-        b"",
-    ],
-)
-def test_a_peer_that_answers_something_else_is_no_sftp_server(greeting: bytes) -> None:
-    def talk(sock: socket.socket) -> None:
-        sock.sendall(greeting)
-        sock.shutdown(socket.SHUT_WR)
-
-    with Peer(talk) as peer:
-        failure = fails(endpoint(peer.port))
-
-    assert (failure.step, failure.code) == ("connect", "not_ssh")
-
-
-def endless(sock: socket.socket) -> None:
-    while True:
-        sock.sendall(b"x" * 64 * KIB)
-
-
-def endless_lines(sock: socket.socket) -> None:
-    while True:
-        sock.sendall(b"x\n" * KIB)
-
-
-def drip(sock: socket.socket) -> None:
-    while True:
-        sock.sendall(b"x")
-        time.sleep(0.05)
-
-
-def drip_lines(sock: socket.socket) -> None:
-    while True:
-        sock.sendall(b"x\n")
-        time.sleep(0.05)
-
-
-def huge_packet(sock: socket.socket) -> None:
-    sock.sendall(b"SSH-2.0-huge\r\n" + (2**31 + 4).to_bytes(4, "big"))
-    endless(sock)
-
-
-def drip_after_banner(sock: socket.socket) -> None:
-    sock.sendall(b"SSH-2.0-slow\r\n\x00\x00\x0f\xfc")
-    drip(sock)
-
-
-@pytest.mark.parametrize("talk", [endless, endless_lines, drip, drip_lines, huge_packet, drip_after_banner])
-def test_a_hostile_greeting_costs_bounded_time_and_memory(talk: Callable[[socket.socket], None]) -> None:
-    process = psutil.Process()
-    before, begun = process.memory_info().rss, time.monotonic()
-
-    with Peer(talk) as peer:
-        failure = fails(endpoint(peer.port), within=limits(connect=1.0))
-        took, grown = time.monotonic() - begun, process.memory_info().rss - before
-
-    assert failure.step == "connect"
-    assert failure.code in {"connect_timeout", "not_ssh", "connection_lost"}
-    assert took < 3
-    assert grown < 40 * MIB
-
-
-def test_a_server_that_never_answers_the_login_costs_no_more_than_the_time_to_log_in() -> None:
-    begun = time.monotonic()
-
-    with SshServer(PASSWORD, answers_login=False) as server:
-        failure = fails(endpoint(server.port), within=limits(login=0.5))
-        took = time.monotonic() - begun
-
-    assert (failure.step, failure.code) == ("login", "timed_out")
-    assert took < 3
-
-
-def test_a_server_that_never_starts_sftp_costs_no_more_than_the_time_to_log_in() -> None:
-    begun = time.monotonic()
-
-    with SshServer(PASSWORD, starts_sftp=False) as server:
-        failure = fails(endpoint(server.port), within=limits(login=0.5))
-        took = time.monotonic() - begun
-
-    assert (failure.step, failure.code) == ("login", "timed_out")
-    assert took < 3
-
-
-def test_a_login_without_sftp_is_named_as_such(tmp_path: Path) -> None:
-    with Sshd(tmp_path / "sshd", {"crm": PASSWORD}, extra_config=["ForceCommand /bin/true"]) as server:
-        failure = fails(endpoint(server.port))
-
-    assert (failure.step, failure.code) == ("login", "sftp_unavailable")
 
 
 def test_a_server_that_ends_half_way_breaks_the_transfer(tmp_path: Path) -> None:
     with Sshd(tmp_path / "sshd", {"crm": PASSWORD}) as server:
         server.put("/exports/leads.csv", bytes(20 * MIB))
-        with open_session(endpoint(server.port), PASSWORD, limits()) as session:
+        with open_session(endpoint(server.port), RIGHT, limits()) as session:
             chunks = session.read("/exports/leads.csv")
             next(chunks)
             server.kill()
@@ -379,48 +96,122 @@ def test_a_server_that_ends_half_way_breaks_the_transfer(tmp_path: Path) -> None
     assert caught.value.code in {"transfer_broken", "connection_lost"}
 
 
-def test_failing_sessions_leave_no_thread_and_no_open_file(sshd: Sshd, key_of: str) -> None:
-    # Given every kind of failure
-    def garbage(sock: socket.socket) -> None:
-        sock.sendall(b"no ssh\r\n" * 120)
-        sock.close()
-
-    process = psutil.Process()
-    with SshServer(PASSWORD) as strange, Peer(garbage) as not_ssh, Peer(silent) as mute:
-        kinds: list[tuple[str, Callable[[], LookFailed]]] = [
-            ("file_not_found", lambda: fails(endpoint(sshd.port, path="/none", host_keys=(key_of,)))),
-            ("login_refused", lambda: fails(endpoint(sshd.port), password="wrong")),
-            ("not_a_file", lambda: fails(endpoint(sshd.port, path="/exports"))),
-            ("host_key_changed", lambda: fails(endpoint(sshd.port, host_keys=(OTHER_KEY,)))),
-            ("host_key_changed", lambda: fails(endpoint(strange.port, host_keys=(OTHER_KEY,)))),
-            ("not_ssh", lambda: fails(endpoint(not_ssh.port))),
-            ("connect_timeout", lambda: fails(endpoint(mute.port), within=limits(connect=0.1))),
-            ("connection_refused", lambda: fails(endpoint(free_port()))),
-            ("dns_failed", lambda: fails(endpoint(22, host="none.invalid"))),
-            ("address_blocked", lambda: fails(endpoint(sshd.port), within=limits(anywhere=False))),
-        ]
-        threads, files = threading.active_count(), process.num_fds()
-
-        # When
-        for _ in range(5):
-            for code, attempt in kinds:
-                assert attempt().code == code
-
-    # Then: the peers above are closed, too
-    assert eventually(lambda: threading.active_count() <= threads - 3)
-    assert eventually(lambda: process.num_fds() <= files - 3)
+def test_a_session_tells_where_it_is_and_what_was_agreed_on(sshd: Sshd) -> None:
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
+        assert session.address == "127.0.0.1"
+        assert session.host_key == f"ssh-ed25519 {sshd.fingerprint}"
+        exchange, *rest = session.algorithms.split(" ")
+    assert exchange.endswith(("-sha256", "-sha256@libssh.org"))
+    assert rest == ["ssh-ed25519", "aes128-gcm@openssh.com"]
 
 
-def test_the_next_address_is_tried_when_one_does_not_answer(sshd: Sshd) -> None:
-    # Given a name with two addresses, of which nobody listens on the first
-    sock = first_that_answers(["127.0.0.77", "127.0.0.1"], sshd.port, 5)
+@pytest.mark.parametrize(
+    ("offset", "limit"),
+    [(0, 0), (0, 1), (1, None), (100 * KIB + 3, 70 * KIB), (MIB - 1, 5), (MIB, None), (2 * MIB, 10)],
+)
+def test_a_part_of_a_file_is_read(sshd: Sshd, offset: int, limit: int | None) -> None:
+    content = random.Random(3).randbytes(MIB)
+    sshd.put(PATH, content)
 
-    with sock:
-        assert sock.getpeername() == ("127.0.0.1", sshd.port)
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
+        received = b"".join(session.read(PATH, offset=offset, limit=limit))
+
+    assert received == content[offset : None if limit is None else offset + limit]
 
 
-def test_when_no_address_answers_the_last_fault_is_told(sshd: Sshd) -> None:
-    with pytest.raises(LookFailed) as failed:
-        first_that_answers(["127.0.0.77", "127.0.0.78"], sshd.port, 5)
+def test_the_files_of_a_folder_are_listed_and_nothing_else(sshd: Sshd) -> None:
+    # Given files, a folder, a pipe, and a link to a file
+    sshd.put("/exports/été.csv", b"abc", mtime=1_700_000_000)
+    sshd.put("/exports/.hidden", b"")
+    (sshd.files / "exports" / "old").mkdir()
+    os.mkfifo(sshd.files / "exports" / "pipe")
+    (sshd.files / "exports").joinpath(os.fsdecode(b"\xe9.csv")).write_bytes(b"")
 
-    assert failed.value.code == "connection_refused"
+    # When
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
+        entries = session.entries("/exports", 10)
+
+    # Then
+    assert {entry.name for entry in entries} == {"été.csv", ".hidden"}
+    assert Entry("été.csv", Look(3, 1_700_000_000)) in entries
+
+
+def test_a_folder_with_more_entries_than_allowed_is_not_looked_through(sshd: Sshd) -> None:
+    for number in range(5):
+        sshd.put(f"/exports/{number}.csv", b"")
+
+    with open_session(endpoint(sshd.port), RIGHT, limits()) as session:
+        assert len(session.entries("/exports", 5)) == 5
+        with pytest.raises(LookFailed) as caught:
+            session.entries("/exports", 4)
+        assert (caught.value.step, caught.value.code) == ("file", "too_many_files")
+        assert session.look("/exports/1.csv").size == 0  # the session goes on
+
+
+def test_a_missing_folder_is_named_as_such(sshd: Sshd) -> None:
+    with (
+        open_session(endpoint(sshd.port), RIGHT, limits()) as session,
+        pytest.raises(LookFailed, match="file_not_found"),
+    ):
+        session.entries("/nowhere", 5)
+
+
+@pytest.mark.parametrize(
+    ("mode", "code"),
+    [
+        (None, None),
+        (0o644, None),  # permissions alone, as some servers give them
+        (stat.S_IFREG | 0o600, None),
+        (stat.S_IFDIR | 0o755, "is_a_directory"),
+        (stat.S_IFCHR | 0o666, "not_a_file"),
+        (stat.S_IFSOCK | 0o666, "not_a_file"),
+        (0xFFFFFFFF, "not_a_file"),
+    ],
+)
+def test_the_mode_of_a_file_tells_what_it_is(mode: int | None, code: str | None) -> None:
+    with (
+        SshServer(PASSWORD, attributes=attributes(mode=mode)) as server,
+        open_session(endpoint(server.port), RIGHT, limits()) as session,
+    ):
+        if code is None:
+            assert session.look(PATH) == Look(None, None)
+        else:
+            with pytest.raises(LookFailed, match=code):
+                session.look(PATH)
+
+
+def test_a_session_ends_when_its_time_is_up() -> None:
+    # Given a server that sends and sends
+    begun = time.monotonic()
+
+    with (
+        SshServer(PASSWORD, lambda _at, length: bytes(length)) as server,
+        pytest.raises(LookFailed) as caught,
+        open_session(endpoint(server.port), RIGHT, limits(session=1.0)) as session,
+    ):
+        for _ in session.read(PATH):
+            pass
+
+    assert (caught.value.step, caught.value.code) == ("file", "timed_out")
+    assert time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (2, "file_not_found"),
+        (3, "permission_denied"),
+        (4, "transfer_broken"),
+        (7, "connection_lost"),
+        (8, "transfer_broken"),
+        (10, "file_not_found"),
+        (24, "is_a_directory"),
+        (4_000_000_000, "transfer_broken"),
+    ],
+)
+def test_a_status_is_told_by_its_meaning(status: int, code: str) -> None:
+    with SshServer(PASSWORD, lambda _at, _length: status, size=1) as server:
+        failure = fails(endpoint(server.port), RIGHT)
+
+    assert (failure.step, failure.code) == ("file", code)
+    assert code != "transfer_broken" or str(status) in failure.detail
