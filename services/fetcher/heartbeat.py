@@ -8,7 +8,6 @@ from uuid import UUID
 
 import structlog
 
-from services.fetcher.download import Download
 from shared.contracts import FetchProgressed, Job
 from shared.errors import BusUnavailable
 
@@ -22,16 +21,22 @@ class Sender(Protocol):
         """Return when the job is safe; BusUnavailable otherwise."""
 
 
+class Receiving(Protocol):
+    """Whatever counts the bytes that it has received."""
+
+    received: int
+
+
 class Heartbeat:
     """The downloads in hand; call `beat` several times within the scheduler's lease."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._lock = threading.Lock()
-        self._downloads: dict[UUID, Download] = {}
+        self._downloads: dict[UUID, Receiving] = {}
 
     @contextmanager
-    def of(self, run_id: UUID, download: Download) -> Iterator[None]:
+    def of(self, run_id: UUID, download: Receiving) -> Iterator[None]:
         """Report the download for as long as it takes."""
         with self._lock:
             self._downloads[run_id] = download
