@@ -6,7 +6,8 @@ update runs r
 set stage = 'importing', attempt = r.attempt + 1, claimed_at = now(),
     lease_until = now() + make_interval(secs => %(lease)s),
     checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s, file_mtime = %(mtime)s,
-    looked_at = %(looked_at)s, host_key = %(host_key)s
+    looked_at = %(looked_at)s, remote_size = %(remote_size)s, remote_checksum = %(remote_checksum)s,
+    remote_path = %(path)s, host_key = %(host_key)s, address = %(address)s, algorithms = %(algorithms)s
 from connectors c
 where r.id = %(run_id)s and r.org_id = %(org_id)s and c.id = r.connector_id and c.state <> 'deleted'
   and (r.stage in ('queued', 'fetching', 'stored') or (r.stage = 'importing' and r.lease_until < now()))
@@ -167,7 +168,9 @@ returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 update connectors c
 set file_checksum = r.checksum, file_blob = r.blob, file_size = r.file_size, file_mtime = r.file_mtime,
     file_looked_at = r.looked_at, file_compared_at = r.looked_at, file_mapping_version = %(mapping_version)s,
-    file_code = %(code)s, last_code = %(code)s, failures = 0,
+    file_remote_size = r.remote_size, file_remote_checksum = r.remote_checksum, file_remote_path = r.remote_path,
+    file_code = %(code)s, last_code = %(code)s, failures = 0, failing_since = null, warned_at = null,
+    server_address = coalesce(r.address, c.server_address),
     last_success_at = case when %(code)s::text is null then now() else c.last_success_at end,
     host_keys = case when c.host_keys = '{}' and r.host_key is not null then array[r.host_key] else c.host_keys end
 from runs r

@@ -7,9 +7,13 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import mappings, told
+from services.scheduler.admission import Admission
 from services.scheduler.asked import Refusal, asker, named, parse
 from services.scheduler.connection_tests import ConnectionTests
 from services.scheduler.connectors import Connectors
+from services.scheduler.logins import Logins
+from services.scheduler.reach import Reach
+from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import (
@@ -44,10 +48,10 @@ class Admin:
     def __init__(self, pool: ConnectionPool[Db], settings: Settings, metrics: Metrics) -> None:
         self._pool = pool
         self._metrics = metrics
-        seal_key = public_key(settings.seal_public_key)
-        connectors = Connectors(settings, seal_key)
+        logins, reach = Logins(public_key(settings.seal_public_key)), Reach(settings)
+        connectors = Connectors(settings, Runs(settings, Admission(settings)), logins, reach)
         self._actions: dict[type[Asked], Callable[[Store, Any, str], None]] = {
-            ConnectionTestAsked: ConnectionTests(seal_key).ask,
+            ConnectionTestAsked: ConnectionTests(logins, reach, settings.max_open_tests).ask,
             CreateAsked: connectors.create,
             UpdateAsked: connectors.update,
             DeleteAsked: connectors.delete,

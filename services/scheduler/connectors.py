@@ -1,15 +1,16 @@
-"""What an admin does with connectors: the form, its password, pauses, syncs and dry runs."""
+"""What an admin does with connectors: the form, pauses, syncs and dry runs."""
 
+from dataclasses import asdict
 from uuid import UUID
-
-from nacl.public import PublicKey
-from pydantic import SecretStr
 
 from services.scheduler import told
 from services.scheduler.asked import Refusal
 from services.scheduler.core.planning import Connector
 from services.scheduler.endings import cancel_runs
+from services.scheduler.host_key_store import HostKeyStore
+from services.scheduler.logins import Logins, login_place, missing_login
 from services.scheduler.mapping_store import MappingStore
+from services.scheduler.reach import Reach
 from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
@@ -33,30 +34,34 @@ from shared.contracts import (
 )
 from shared.ids import new_id
 from shared.outbox import put_event
-from shared.sealing import Place, seal
+from shared.sealing import Place
 
 
 class Connectors:
     """Each method carries out one event, within the caller's transaction; a Refusal undoes it."""
 
-    def __init__(self, settings: Settings, seal_key: PublicKey) -> None:
-        self._runs = Runs(settings)
+    def __init__(self, settings: Settings, runs: Runs, logins: Logins, reach: Reach) -> None:
+        self._runs = runs
+        self._logins = logins
+        self._reach = reach
         self._min_interval = settings.min_interval_seconds
-        self._seal_key = seal_key
 
     def create(self, store: Store, asked: CreateAsked, event_id: str) -> None:
         """Make the connector and queue its first sync."""
         self._check_interval(asked.interval_seconds)
         connector_id = new_id()
         place = Place(asked.organisation_id, connector_id, asked.host, asked.port, asked.username)
-        host_key = store.tested_host_key(asked.organisation_id, asked.host, asked.port)
+        login = self._logins.sealed(asked, place)
+        if login is None:
+            raise missing_login()
+        self._reach.check(asked.host, asked.port)
         connector = store.insert_connector(
             id=connector_id,
             org_id=asked.organisation_id,
-            sealed_password=self._sealed(asked.password, place),
-            host_keys=[host_key] if host_key else [],
+            host_keys=list(_tested_keys(store, asked.organisation_id, asked.host, asked.port)),
             csv=asked.csv,
-            **asked.model_dump(include={"name", "host", "port", "username", "path", "interval_seconds"}),
+            **asdict(login),
+            **asked.model_dump(include={"name", "host", "port", "username", "path", "done_marker", "interval_seconds"}),
         )
         _tell(store, Created, connector, event_id)
         self._sync(store, connector, "first", event_id)
@@ -90,19 +95,20 @@ class Connectors:
         )
 
     def _changed_endpoint(self, store: Store, before: Connector, asked: UpdateAsked) -> Endpoint:
-        """Where the file is from now on; another server or user needs the password again."""
+        """Where the file is from now on; another server or user needs password or key again."""
         now = before.endpoint
-        changes = asked.model_dump(include={"host", "port", "username", "path"}, exclude_none=True)
+        changes = asked.model_dump(include={"host", "port", "username", "path", "done_marker"}, exclude_none=True)
         endpoint = now.model_copy(update=changes)
-        if asked.password is not None:
-            place = Place(before.org_id, before.id, endpoint.host, endpoint.port, endpoint.username)
-            endpoint = endpoint.model_copy(update={"sealed_password": self._sealed(asked.password, place)})
-        elif login(endpoint) != login(now):
-            raise missing_password()
-        if login(endpoint)[:2] == login(now)[:2]:
+        login = self._logins.sealed(asked, Place(before.org_id, before.id, *login_place(endpoint)))
+        if login is not None:
+            endpoint = endpoint.model_copy(update=asdict(login))
+        elif login_place(endpoint) != login_place(now):
+            raise missing_login()
+        if (endpoint.host, endpoint.port) == (now.host, now.port):
             return endpoint
-        tested_key = store.tested_host_key(before.org_id, endpoint.host, endpoint.port)
-        return endpoint.model_copy(update={"host_keys": (tested_key,) if tested_key else ()})
+        self._reach.check(endpoint.host, endpoint.port)
+        host_keys = _tested_keys(store, before.org_id, endpoint.host, endpoint.port)
+        return endpoint.model_copy(update={"host_keys": host_keys})
 
     def delete(self, store: Store, asked: DeleteAsked, event_id: str) -> None:
         """Forget the password and end what is running."""
@@ -135,6 +141,7 @@ class Connectors:
         """Trust one more key, and try it at once."""
         known(store, asked, asked.connector_id)
         connector = store.accept_host_key(asked.connector_id, asked.host_key)
+        HostKeyStore(store.db).note_at(connector, asked.host_key)
         _tell(store, Updated, connector, event_id)
         if connector.state == "active":
             self._sync(store, connector, "manual", event_id)
@@ -148,9 +155,6 @@ class Connectors:
             problem = FieldProblem(field="interval_seconds", code="too_short", message=message)
             raise Refusal("invalid_fields", (problem,))
 
-    def _sealed(self, password: SecretStr, place: Place) -> str:
-        return seal(password.get_secret_value(), place, self._seal_key)
-
 
 def known(store: Store, asked: Asked, connector_id: UUID) -> Connector:
     """The organisation's connector, locked; a Refusal when it has no such one."""
@@ -160,15 +164,10 @@ def known(store: Store, asked: Asked, connector_id: UUID) -> Connector:
     return connector
 
 
-def login(endpoint: Endpoint) -> tuple[str, int, str]:
-    """What a password is for."""
-    return endpoint.host, endpoint.port, endpoint.username
-
-
-def missing_password() -> Refusal:
-    """The password that is stored is for another login."""
-    problem = FieldProblem(field="password", code="password_required", message="Enter the password.")
-    return Refusal("password_required", (problem,))
+def _tested_keys(store: Store, org_id: UUID, host: str, port: int) -> tuple[str, ...]:
+    """What a connector accepts at first: the key of a good test."""
+    key = HostKeyStore(store.db).tested(org_id, host, port)
+    return () if key is None else (key,)
 
 
 def _source(endpoint: Endpoint) -> tuple[str, int, str]:

@@ -3,13 +3,17 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import psycopg
 import structlog
 
 from services.scheduler import told
+from services.scheduler.connection_test_store import ConnectionTestStore
 from services.scheduler.core import cadence
+from services.scheduler.core.cadence import Patience
 from services.scheduler.core.planning import Connector
+from services.scheduler.host_key_store import HostKeyStore
 from services.scheduler.store import Store
 from shared.contracts import ConnectionTested, SyncCancelled
 from shared.database import Db
@@ -20,18 +24,36 @@ from shared.outbox import put_event
 log = structlog.get_logger()
 
 
-def note_trouble(store: Store, connector: Connector, code: str, *, dry_run: bool) -> Connector:
-    """Set the next look further off, or pause; the connector as it is afterwards."""
+def note_trouble(
+    store: Store, connector: Connector, code: str, patience: Patience, *, dry_run: bool, address: str | None = None
+) -> Connector:
+    """Set the next look further off, warn, or pause; the connector as it is afterwards."""
     if not cadence.counts(code, dry_run=dry_run):
         return connector
-    failures = connector.failures + 1
-    step = cadence.after_trouble(
-        code, failures, connector.interval_seconds, random.random(), before=connector.last_code
+    now = datetime.now(UTC)
+    trouble = _trouble(connector, code, now)
+    step = cadence.after_trouble(trouble, connector.interval_seconds, patience, random.random())
+    active = connector.state == "active"
+    warn = active and step.pauses_in is not None
+    after = store.connector_troubled(
+        connector.id, code, trouble.failures, step.delay, pause=step.pause, warn=warn, address=address
     )
-    after = store.connector_troubled(connector.id, code, failures, step.delay, pause=step.pause)
-    if step.pause and connector.state == "active":
+    if warn and step.pauses_in is not None:
+        put_event(store.db, told.pause_warned(after, code, now + step.pauses_in))
+    if active and step.pause:
         put_event(store.db, told.paused_by_itself(after, code))
     return after
+
+
+def _trouble(connector: Connector, code: str, now: datetime) -> cadence.Trouble:
+    return cadence.trouble(
+        code,
+        failures=connector.failures,
+        before=connector.last_code,
+        since=connector.failing_since,
+        warned_at=connector.warned_at,
+        now=now,
+    )
 
 
 def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -> None:
@@ -46,12 +68,15 @@ def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -
         put_event(store.db, cancelled)
 
 
-def answer_test(store: Store, report: ConnectionTested, metrics: Metrics) -> None:
+def answer_test(db: Db, report: ConnectionTested, metrics: Metrics) -> None:
     """Tell the admin how a connection test went, once."""
-    if test := store.answer_test(report.test_id, ok=report.ok, host_key=report.host_key):
-        put_event(store.db, told.tested(report, test))
-    else:
+    test = ConnectionTestStore(db).answer(report.test_id, ok=report.ok, host_key=report.host_key)
+    if test is None:
         metrics.stale.labels("test_report").inc()
+        return
+    if report.host_key is not None:
+        HostKeyStore(db).note(test["org_id"], test["host"], test["port"], report.host_key)
+    put_event(db, told.tested(report, test))
 
 
 @contextmanager

@@ -4,8 +4,10 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import told
+from services.scheduler.admission import Admission
 from services.scheduler.core.planning import Connector
 from services.scheduler.endings import answer_test, isolated, note_trouble
+from services.scheduler.host_key_store import HostKeyStore
 from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
@@ -30,15 +32,15 @@ class Handler:
         self._pool = pool
         self._settings = settings
         self._metrics = metrics
-        self._runs = Runs(settings)
+        self._admission = Admission(settings)
+        self._runs = Runs(settings, self._admission)
 
     def tick(self) -> None:
-        """Open a run for each due connector."""
+        """Open a run for each due connector, and send those that waited, as far as there is room."""
         with self._pool.connection() as db:
-            store = Store(db)
-            for connector, mapping_version in store.claim_due(self._settings.batch_size, self._settings.max_queued):
-                with structlog.contextvars.bound_contextvars(connector_id=str(connector.id)), isolated(db):
-                    self._runs.open(store, connector, mapping_version, "schedule")
+            for turn in self._admission.turns(db):
+                with structlog.contextvars.bound_contextvars(connector_id=str(turn.connector.id)), isolated(db):
+                    self._runs.take_turn(Store(db), turn)
 
     @reachable()
     def on_progress(self, report: FetchProgressed) -> None:
@@ -60,6 +62,8 @@ class Handler:
                 )
             if report.file is not None:
                 store.note_stored(report.run_id, report.file, self._settings.stored_lease_seconds)
+                if report.file.host_key is not None:
+                    HostKeyStore(db).note_of_run(report.run_id, report.file.host_key)
             elif report.phase == "downloading":
                 store.extend_fetch(report.run_id, report.received_bytes, lease)
 
@@ -77,6 +81,8 @@ class Handler:
                 return
             self._metrics.runs.labels(outcome, report.code or "").inc()
             log.info("run.ended", outcome=outcome, code=report.code, detail=report.detail, seconds=run["seconds"])
+            if report.host_key is not None and report.host_key not in connector.endpoint.host_keys:
+                HostKeyStore(db).note_at(connector, report.host_key)
             if report.verdict == "unchanged":
                 self._unchanged(store, connector, run, report)
             else:
@@ -98,19 +104,23 @@ class Handler:
 
     def _trouble(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
         code = report.code or "not_settled"
-        after = note_trouble(store, connector, code, dry_run=run["dry_run"])
+        after = note_trouble(
+            store, connector, code, self._settings.patience, dry_run=run["dry_run"], address=report.address
+        )
         if report.verdict == "not_settled":
-            put_event(store.db, told.held(after, run))
+            put_event(store.db, told.held(after, run, report.detail))
         else:
             put_event(store.db, told.failed(after, run, code, report.detail))
-        if code == "host_key_changed":
-            put_event(store.db, told.host_key_changed(connector, report))
+        if code == "host_key_changed" and report.host_key is not None:
+            keys = (*connector.endpoint.host_keys, report.host_key)
+            first_seen = HostKeyStore(store.db).first_seen(connector, keys)
+            put_event(store.db, told.host_key_changed(connector, report.host_key, first_seen))
 
     @reachable()
     def on_tested(self, report: ConnectionTested) -> None:
         """Tell the admin how the test went, once."""
         with self._pool.connection() as db:
-            answer_test(Store(db), report, self._metrics)
+            answer_test(db, report, self._metrics)
 
     def measure(self) -> None:
         """Refresh the gauges that come from the tables."""
@@ -118,7 +128,7 @@ class Handler:
             figures = Store(db).gauges()
         for state in ("active", "paused"):
             self._metrics.connectors.labels(state).set(figures[state])
-        for stage in ("queued", "fetching", "stored", "importing"):
+        for stage in ("waiting", "queued", "fetching", "stored", "importing"):
             self._metrics.open_runs.labels(stage).set(figures[stage])
         self._metrics.outbox.set(figures["outbox"])
         self._metrics.oldest_due.set(figures["oldest_due"])

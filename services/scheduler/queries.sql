@@ -14,10 +14,10 @@ delete from connection_tests where asked_at < now() - interval '30 days'
 select * from connectors where org_id = %(org_id)s and id = %(connector_id)s and state <> 'deleted' for update
 
 -- name: insert_connector
-insert into connectors (id, org_id, name, host, port, username, path, sealed_password, host_keys, interval_seconds,
-                        csv_options)
-values (%(id)s, %(org_id)s, %(name)s, %(host)s, %(port)s, %(username)s, %(path)s, %(sealed_password)s,
-        %(host_keys)s, %(interval_seconds)s, %(csv)s)
+insert into connectors (id, org_id, name, host, port, username, path, done_marker, sealed_password, sealed_key,
+                        host_keys, interval_seconds, csv_options)
+values (%(id)s, %(org_id)s, %(name)s, %(host)s, %(port)s, %(username)s, %(path)s, %(done_marker)s,
+        nullif(%(sealed_password)s, ''), nullif(%(sealed_key)s, ''), %(host_keys)s, %(interval_seconds)s, %(csv)s)
 returning *
 
 -- name: update_connector
@@ -25,23 +25,26 @@ returning *
 -- so the stored file is planned to be read again.
 update connectors
 set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, path = %(path)s,
-    sealed_password = %(sealed_password)s, host_keys = %(host_keys)s, interval_seconds = %(interval_seconds)s,
+    done_marker = %(done_marker)s, sealed_password = nullif(%(sealed_password)s, ''),
+    sealed_key = nullif(%(sealed_key)s, ''), host_keys = %(host_keys)s, interval_seconds = %(interval_seconds)s,
     csv_options = %(csv)s,
+    server_address = case when host = %(host)s then server_address end,
     file_checksum = case when %(other_file)s then null else file_checksum end,
     file_mapping_version = case when %(read_again)s then -1 else file_mapping_version end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, last_code = null, updated_at = now()
+    paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null, updated_at = now()
 where id = %(id)s
 returning *
 
 -- name: delete_connector
 update connectors
-set state = 'deleted', sealed_password = null, host_keys = '{}', updated_at = now()
+set state = 'deleted', sealed_password = null, sealed_key = null, host_keys = '{}', updated_at = now()
 where id = %(connector_id)s
 
 -- name: set_state
 update connectors
-set state = %(state)s, paused_code = %(paused_code)s, failures = 0, last_code = null, due_at = now(), updated_at = now()
+set state = %(state)s, paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null,
+    due_at = now(), updated_at = now()
 where id = %(connector_id)s
 returning *
 
@@ -49,7 +52,7 @@ returning *
 update connectors
 set host_keys = case when %(host_key)s = any(host_keys) then host_keys else host_keys || %(host_key)s::text end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, last_code = null, updated_at = now()
+    paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null, updated_at = now()
 where id = %(connector_id)s
 returning *
 
@@ -58,6 +61,22 @@ returning *
 select host_key from connection_tests
 where org_id = %(org_id)s and host = %(host)s and port = %(port)s and ok and host_key is not null
 order by answered_at desc limit 1
+
+-- name: note_host_key
+insert into host_keys_seen (org_id, host, port, host_key) values (%(org_id)s, %(host)s, %(port)s, %(host_key)s)
+on conflict do nothing
+
+-- name: note_host_key_of_run
+-- A key that the connector has pinned was noted when it was first seen.
+insert into host_keys_seen (org_id, host, port, host_key)
+select c.org_id, c.host, c.port, %(host_key)s::text
+from runs r join connectors c on c.id = r.connector_id
+where r.id = %(run_id)s and c.state <> 'deleted' and not %(host_key)s::text = any(c.host_keys)
+on conflict do nothing
+
+-- name: host_keys_seen
+select host_key, first_seen_at from host_keys_seen
+where org_id = %(org_id)s and host = %(host)s and port = %(port)s and host_key = any(%(host_keys)s)
 
 -- name: mapping_version
 select coalesce(max(version), 0) as version from import_mappings where org_id = %(org_id)s
@@ -94,26 +113,71 @@ where org_id = %(org_id)s and state = 'active'
   and (file_checksum is not null
        or exists (select from runs r where r.connector_id = c.id and r.stage <> 'done'))
 
--- name: claim_due
--- Due connectors without an open run; two schedulers never get the same.
-select c.*, coalesce(m.version, 0) as mapping_version
+-- name: lock_admission
+-- Whoever counts the room at servers and takes it holds this; a connector's lock comes first, or is not waited for.
+select pg_advisory_xact_lock(7240915003)
+
+-- name: under_way
+-- The looks that fetchers have or will have in hand.
+select server, org_id, count(*) as runs, count(*) filter (where stage = 'queued') as queued
+from runs where stage in ('queued', 'fetching') group by server, org_id
+
+-- name: crowd
+-- Those that wait count as well: whoever came first is let in first.
+select count(*) filter (where server = %(server)s) as at_server, count(*) filter (where org_id = %(org_id)s) as of_org
+from runs where stage in ('waiting', 'queued', 'fetching')
+
+-- name: candidates
+-- What waits for room or is due, where there is some: of one organisation at one server no more than could be let in,
+-- and the organisations by turns, so that none fills the list. A stored file with a newer mapping needs no server.
+with wanted as (
+    select r.connector_id, r.org_id, r.server, true as asked, r.queued_at as since from runs r where r.stage = 'waiting'
+    union all
+    select c.id, c.org_id,
+           case when c.file_checksum is null or c.file_mapping_version = coalesce(m.version, 0)
+                then coalesce(c.server_address, c.host) end,
+           false, c.due_at
+    from connectors c
+    left join lateral (select max(version) as version from import_mappings where org_id = c.org_id) m on true
+    where c.state = 'active' and c.due_at <= now()
+      and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')
+), ranked as (
+    select *, row_number() over (partition by org_id, server order by asked desc, since) as place from wanted
+    where server is null or (server <> all(%(full_servers)s) and org_id <> all(%(full_orgs)s))
+)
+select connector_id, org_id, server, asked from ranked
+where server is null or place <= %(per_server)s
+order by asked desc, row_number() over (partition by org_id order by asked desc, since), since
+limit %(count)s
+
+-- name: claim
+-- Those of the connectors that nobody else has in hand, and the runs that wait for them.
+select c.*, coalesce(m.version, 0) as mapping_version, w.id as waiting_id, w.dry_run as waiting_dry
 from connectors c
+left join runs w on w.connector_id = c.id and w.stage = 'waiting'
 left join lateral (select max(version) as version from import_mappings where org_id = c.org_id) m on true
-where c.state = 'active' and c.due_at <= now()
-  and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')
-order by c.due_at
-limit greatest(0, least(%(batch_size)s, %(max_queued)s - (select count(*) from runs where stage = 'queued')))
+where c.id = any(%(connector_ids)s) and c.state <> 'deleted'
+  and (w.id is not null
+       or (c.state = 'active' and c.due_at <= now()
+           and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')))
 for update of c skip locked
+
+-- name: let_in
+-- Nothing comes back when the run waits no more.
+update runs set stage = 'queued', server = %(server)s, lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s and stage = 'waiting'
+returning id
 
 -- name: schedule
 update connectors set due_at = now() + make_interval(secs => %(delay)s) where id = %(connector_id)s returning due_at
 
 -- name: open_run
 -- Nothing comes back when the connector has an open run already.
-insert into runs (id, org_id, connector_id, trigger, reply_to, stage, dry_run, lease_until,
-                  checksum, blob, file_size, file_mtime, looked_at)
+insert into runs (id, org_id, connector_id, trigger, reply_to, stage, dry_run, lease_until, server,
+                  checksum, blob, file_size, file_mtime, looked_at, remote_size, remote_checksum, remote_path)
 values (%(id)s, %(org_id)s, %(connector_id)s, %(trigger)s, %(reply_to)s, %(stage)s, %(dry_run)s,
-        now() + make_interval(secs => %(lease)s), %(checksum)s, %(blob)s, %(size)s, %(mtime)s, %(looked_at)s)
+        now() + make_interval(secs => %(lease)s), %(server)s, %(checksum)s, %(blob)s, %(size)s, %(mtime)s,
+        %(looked_at)s, %(remote_size)s, %(remote_checksum)s, %(path)s)
 on conflict (connector_id) where stage <> 'done' do nothing
 returning id
 
@@ -145,9 +209,10 @@ where id = %(run_id)s and stage in ('queued', 'fetching')
 -- name: note_stored
 -- The file waits for an importer; with this, what got lost on the way can be sent again without a second download.
 update runs
-set stage = 'stored', received_bytes = %(size)s, checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s,
-    file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s,
-    lease_until = now() + make_interval(secs => %(lease)s)
+set stage = 'stored', received_bytes = coalesce(%(remote_size)s, %(size)s), checksum = %(checksum)s, blob = %(blob)s,
+    file_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, remote_size = %(remote_size)s,
+    remote_checksum = %(remote_checksum)s, remote_path = %(path)s, host_key = %(host_key)s, address = %(address)s,
+    algorithms = %(algorithms)s, lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and stage in ('queued', 'fetching')
 
 -- name: lock_fetch
@@ -160,17 +225,21 @@ for update
 -- Nothing comes back when the run does not wait for a fetcher any more: the answer is late and changes nothing.
 update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = clock_timestamp(),
-    file_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, host_key = %(host_key)s
+    remote_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, remote_path = %(path)s,
+    host_key = %(host_key)s, address = %(address)s, algorithms = %(algorithms)s
 where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
 returning id, org_id, connector_id, reply_to, dry_run,
           extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
 -- name: connector_unchanged
 update connectors
-set failures = 0, last_code = file_code,
+set failures = 0, last_code = file_code, failing_since = null, warned_at = null,
     -- A refused file that is as it was is no success.
     last_success_at = case when file_code is null then now() else last_success_at end,
-    file_size = %(size)s, file_mtime = %(mtime)s, file_looked_at = %(looked_at)s,
+    -- The size at the server may be that of an archive; file_size is that of the blob.
+    file_remote_size = %(size)s, file_mtime = %(mtime)s, file_looked_at = %(looked_at)s,
+    file_remote_path = coalesce(%(path)s, file_remote_path),
+    server_address = coalesce(%(address)s, server_address),
     file_compared_at = case when %(downloaded)s then %(looked_at)s else file_compared_at end,
     host_keys = case when host_keys = '{}' and %(host_key)s::text is not null
                      then array[%(host_key)s::text] else host_keys end
@@ -179,17 +248,30 @@ where id = %(connector_id)s
 -- name: connector_troubled
 update connectors
 set failures = %(failures)s, last_code = %(code)s, due_at = now() + make_interval(secs => %(delay)s),
+    failing_since = case when %(failures)s = 1 then now() else coalesce(failing_since, now()) end,
+    warned_at = case when %(warn)s then now() when %(failures)s > 1 then warned_at end,
+    server_address = coalesce(%(address)s, server_address),
     state = case when %(pause)s then 'paused' else state end,
-    paused_code = case when %(pause)s then %(code)s else paused_code end,
+    -- A pause of the admin's own stays one.
+    paused_code = case when %(pause)s and (state = 'active' or paused_code is not null) then %(code)s
+                       else paused_code end,
     updated_at = now()
 where id = %(connector_id)s
+returning *
+
+-- name: resume_recovered
+-- A look has succeeded at a connector that Leadbay had paused by itself.
+update connectors
+set state = 'active', paused_code = null, failing_since = null, warned_at = null, updated_at = now()
+where id in (select id from connectors where state = 'paused' and paused_code is not null and failures = 0
+             limit %(batch_size)s for update skip locked)
 returning *
 
 -- name: overdue_runs
 -- Runs past their lease whose last message did leave the outbox.
 select r.*
 from runs r join connectors c on c.id = r.connector_id
-where r.stage <> 'done' and r.lease_until < now()
+where r.stage <> 'done' and r.stage <> 'waiting' and r.lease_until < now()
   and not exists (select from outbox o where o.run_id = r.id)
 order by r.lease_until limit %(batch_size)s
 for update of c, r skip locked
@@ -217,9 +299,16 @@ returning *
 -- The file version that could not be imported is not tried again until it changes.
 update connectors
 set file_checksum = %(checksum)s, file_blob = %(blob)s, file_size = %(file_size)s, file_mtime = %(file_mtime)s,
-    file_looked_at = %(looked_at)s, file_compared_at = %(looked_at)s, file_code = 'gave_up',
+    file_looked_at = %(looked_at)s, file_compared_at = %(looked_at)s, file_remote_size = %(remote_size)s,
+    file_remote_checksum = %(remote_checksum)s, file_remote_path = %(remote_path)s, file_code = 'gave_up',
     file_mapping_version = (select coalesce(max(version), 0) from import_mappings where org_id = connectors.org_id)
 where id = %(connector_id)s
+
+-- name: lock_tests
+select pg_advisory_xact_lock(hashtextextended('tests ' || %(org_id)s::text, 0))
+
+-- name: open_tests
+select count(*) as open from connection_tests where org_id = %(org_id)s and answered_at is null
 
 -- name: insert_test
 insert into connection_tests (id, org_id, connector_id, reply_to, host, port)
@@ -229,7 +318,7 @@ values (%(id)s, %(org_id)s, %(connector_id)s, %(reply_to)s, %(host)s, %(port)s)
 -- Nothing comes back when the test was answered before.
 update connection_tests set answered_at = now(), ok = %(ok)s, host_key = %(host_key)s
 where id = %(test_id)s and answered_at is null
-returning org_id, connector_id, reply_to
+returning org_id, connector_id, reply_to, host, port
 
 -- name: overdue_tests
 select id from connection_tests
@@ -245,6 +334,7 @@ select
      where state = 'active' and due_at < now()) as oldest_due,
     (select coalesce(extract(epoch from now() - min(coalesce(last_success_at, created_at))), 0)::float8
      from connectors where state = 'active') as oldest_success,
+    (select count(*) from runs where stage = 'waiting') as waiting,
     (select count(*) from runs where stage = 'queued') as queued,
     (select count(*) from runs where stage = 'fetching') as fetching,
     (select count(*) from runs where stage = 'stored') as stored,

@@ -6,6 +6,19 @@ from services.scheduler.core.planning import Connector, Fetch, Reimport
 from shared.contracts import FetchRequested, ImportRequested
 from shared.database import Row
 
+_SAME_NAMES = (
+    "org_id",
+    "connector_id",
+    "checksum",
+    "blob",
+    "looked_at",
+    "remote_size",
+    "remote_checksum",
+    "host_key",
+    "address",
+    "algorithms",
+)
+
 
 def request_for(connector: Connector, step: Fetch | Reimport, run_id: UUID) -> FetchRequested | ImportRequested:
     """The job that carries out a step for a connector."""
@@ -28,6 +41,9 @@ def request_for(connector: Connector, step: Fetch | Reimport, run_id: UUID) -> F
         size=file.size,
         mtime=file.mtime,
         looked_at=file.looked_at,
+        remote_size=file.remote_size,
+        remote_checksum=file.remote_checksum,
+        path=file.path,
     )
 
 
@@ -37,5 +53,6 @@ def import_of(run: Row) -> ImportRequested:
         run_id=run["id"],
         size=run["file_size"],
         mtime=run["file_mtime"],
-        **{name: run[name] for name in ("org_id", "connector_id", "checksum", "blob", "looked_at", "host_key")},
+        path=run["remote_path"],
+        **{name: run[name] for name in _SAME_NAMES},
     )

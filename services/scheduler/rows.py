@@ -13,7 +13,9 @@ def connector_of(row: Row) -> Connector:
         username=row["username"],
         path=row["path"],
         sealed_password=row["sealed_password"] or "",
+        sealed_key=row["sealed_key"] or "",
         host_keys=tuple(row["host_keys"]),
+        done_marker=row["done_marker"],
     )
     return Connector(
         id=row["id"],
@@ -28,6 +30,9 @@ def connector_of(row: Row) -> Connector:
         due_at=row["due_at"],
         file=_file_of(row),
         csv=CsvOptions.model_validate(row["csv_options"]),
+        failing_since=row["failing_since"],
+        warned_at=row["warned_at"],
+        server_address=row["server_address"],
     )
 
 
@@ -42,4 +47,7 @@ def _file_of(row: Row) -> FileVersion | None:
         looked_at=row["file_looked_at"],
         compared_at=row["file_compared_at"],
         mapping_version=row["file_mapping_version"],
+        remote_size=row["file_remote_size"],
+        remote_checksum=row["file_remote_checksum"],
+        path=row["file_remote_path"],
     )

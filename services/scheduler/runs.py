@@ -6,8 +6,10 @@ from uuid import UUID
 
 import structlog
 
+from services.scheduler.admission import Admission, Turn
+from services.scheduler.admission_store import AdmissionStore
 from services.scheduler.core import cadence
-from services.scheduler.core.planning import AFRESH, Connector, Fetch, Reimport, plan
+from services.scheduler.core.planning import AFRESH, Connector, Fetch, NewRun, Reimport, look, plan
 from services.scheduler.endings import cancel_runs
 from services.scheduler.requests import request_for
 from services.scheduler.settings import Settings
@@ -19,61 +21,83 @@ log = structlog.get_logger()
 
 
 class Runs:
-    """Works within the caller's transaction, which holds the connector's lock."""
+    """Works within the caller's transaction, which holds the connector's lock.
 
-    def __init__(self, settings: Settings) -> None:
+    What an admin asks for is always queued, and told so; where there is no room at the server, it waits until a tick
+    finds some.
+    """
+
+    def __init__(self, settings: Settings, admission: Admission) -> None:
         self._settings = settings
+        self._admission = admission
         self._full_check_every = timedelta(seconds=settings.full_check_seconds)
 
+    def take_turn(self, store: Store, turn: Turn) -> None:
+        """Open the run of a connector that is due, or send the one that waited."""
+        if turn.waiting_id is None:
+            self.open(store, turn.connector, turn.mapping_version, "schedule", admitted=True)
+        elif AdmissionStore(store.db).let_in(
+            turn.waiting_id, turn.connector.server, self._settings.queue_lease_seconds
+        ):
+            now = datetime.now(UTC)
+            step = AFRESH if turn.waiting_dry else look(turn.connector, now, self._full_check_every)
+            _send(store, turn.connector, step, turn.waiting_id)
+
     def open(
-        self, store: Store, connector: Connector, mapping_version: int, trigger: str, reply_to: str | None = None
+        self,
+        store: Store,
+        connector: Connector,
+        mapping_version: int,
+        trigger: str,
+        reply_to: str | None = None,
+        *,
+        admitted: bool = False,
     ) -> None:
         """Queue what the connector needs. An open run stands for it, so there are never two; a dry one gives way."""
         cancel_runs(store, connector, only_dry=True)
         step = plan(connector, mapping_version, datetime.now(UTC), self._full_check_every)
         trigger = "mapping" if isinstance(step, Reimport) else trigger
-        run_id = self._insert(store, connector, step, trigger, reply_to)
+        new = NewRun(step, self._stage(store, connector, step, admitted=admitted), trigger, reply_to)
+        run_id = self._open(store, connector, new)
         store.schedule(connector.id, cadence.after_success(connector.interval_seconds, random.random()).delay)
-        open_id = run_id or store.open_run_of(connector.id)
-        assert open_id is not None  # noqa: S101 - the caller holds the connector's lock
-        queued = _queued(connector, open_id, trigger, reply_to)
-        put_event(store.db, queued.model_copy(update={"already_running": run_id is None}))
-        if run_id is not None:
-            _send(store, connector, step, run_id)
+        if run_id is None:
+            open_id = store.open_run_of(connector.id)
+            assert open_id is not None  # noqa: S101 - the caller holds the connector's lock
+            put_event(store.db, _queued(connector, open_id, new, already_running=True))
 
     def open_dry(self, store: Store, connector: Connector, reply_to: str) -> bool:
         """Queue a dry run of the file as it is now; False when a run is open already. The schedule stays."""
-        run_id = self._insert(store, connector, AFRESH, "manual", reply_to, dry_run=True)
-        if run_id is None:
-            return False
-        queued = _queued(connector, run_id, "manual", reply_to)
-        put_event(store.db, queued.model_copy(update={"dry_run": True}))
-        _send(store, connector, AFRESH, run_id)
-        return True
+        stage = self._stage(store, connector, AFRESH)
+        return self._open(store, connector, NewRun(AFRESH, stage, "manual", reply_to, dry_run=True)) is not None
 
-    def _insert(
-        self,
-        store: Store,
-        connector: Connector,
-        step: Fetch | Reimport,
-        trigger: str,
-        reply_to: str | None,
-        *,
-        dry_run: bool = False,
-    ) -> UUID | None:
-        stage, lease, file = "queued", self._settings.queue_lease_seconds, None
+    def _stage(self, store: Store, connector: Connector, step: Fetch | Reimport, *, admitted: bool = False) -> str:
+        """Where the run begins; a stored file needs no room at a server."""
         if isinstance(step, Reimport):
-            stage, lease, file = "stored", self._settings.stored_lease_seconds, step.file
-        return store.open_run(connector, trigger, stage, lease, reply_to=reply_to, file=file, dry_run=dry_run)
+            return "stored"
+        return "queued" if admitted or self._admission.has_room(store.db, connector) else "waiting"
+
+    def _open(self, store: Store, connector: Connector, new: NewRun) -> UUID | None:
+        """Open the run, tell it, and send its job unless it has to wait; None when one is open already."""
+        settings = self._settings
+        lease = settings.stored_lease_seconds if new.stage == "stored" else settings.queue_lease_seconds
+        run_id = store.open_run(connector, new, lease)
+        if run_id is None:
+            return None
+        put_event(store.db, _queued(connector, run_id, new))
+        if new.stage != "waiting":
+            _send(store, connector, new.step, run_id)
+        return run_id
 
 
-def _queued(connector: Connector, run_id: UUID, trigger: str, reply_to: str | None) -> SyncQueued:
+def _queued(connector: Connector, run_id: UUID, new: NewRun, *, already_running: bool = False) -> SyncQueued:
     return SyncQueued(
         organisation_id=connector.org_id,
-        in_reply_to=reply_to,
+        in_reply_to=new.reply_to,
         connector_id=connector.id,
         run_id=run_id,
-        trigger=trigger,
+        trigger=new.trigger,
+        already_running=already_running,
+        dry_run=new.dry_run,
     )
 
 

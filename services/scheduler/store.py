@@ -5,12 +5,14 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from services.scheduler.core.planning import Connector, FileVersion
+from services.scheduler.core.planning import Connector, NewRun, Reimport
 from services.scheduler.rows import connector_of
 from services.scheduler.statements import Statements
-from shared.contracts import ConnectionTestAsked, CsvOptions, FetchReported, StoredFile
+from shared.contracts import CsvOptions, FetchReported, StoredFile
 from shared.database import Row
 from shared.ids import new_id
+
+_STORED = ("checksum", "blob", "size", "mtime", "looked_at", "remote_size", "remote_checksum", "path")
 
 
 class Store(Statements):
@@ -42,56 +44,37 @@ class Store(Statements):
         """Forget the password at once."""
         self._do("delete_connector", connector_id=connector_id)
 
-    def set_state(self, connector_id: UUID, state: str, paused_code: str | None = None) -> Connector:
-        """Pause or resume."""
-        row = self._required("set_state", connector_id=connector_id, state=state, paused_code=paused_code)
-        return connector_of(row)
+    def set_state(self, connector_id: UUID, state: str) -> Connector:
+        """Pause or resume, as the admin says."""
+        return connector_of(self._required("set_state", connector_id=connector_id, state=state))
+
+    def resume_recovered(self, batch_size: int) -> list[Connector]:
+        """Resume those that Leadbay had paused by itself and whose last look succeeded."""
+        return [connector_of(row) for row in self._all("resume_recovered", batch_size=batch_size)]
 
     def accept_host_key(self, connector_id: UUID, host_key: str) -> Connector:
         """Accept one more host key."""
         return connector_of(self._required("accept_host_key", connector_id=connector_id, host_key=host_key))
 
-    def tested_host_key(self, org_id: UUID, host: str, port: int) -> str | None:
-        """The key seen by the organisation's last good test of this server."""
-        row = self._one("tested_host_key", org_id=org_id, host=host, port=port)
-        return row["host_key"] if row else None
-
-    def claim_due(self, batch_size: int, max_queued: int) -> list[tuple[Connector, int]]:
-        """Due connectors, locked, each with its organisation's mapping version."""
-        rows = self._all("claim_due", batch_size=batch_size, max_queued=max_queued)
-        return [(connector_of(row), row["mapping_version"]) for row in rows]
-
     def schedule(self, connector_id: UUID, delay: float) -> None:
         """Set the next look."""
         self._do("schedule", connector_id=connector_id, delay=delay)
 
-    def open_run(
-        self,
-        connector: Connector,
-        trigger: str,
-        stage: str,
-        lease: float,
-        *,
-        reply_to: str | None,
-        file: FileVersion | None,
-        dry_run: bool = False,
-    ) -> UUID | None:
+    def open_run(self, connector: Connector, new: NewRun, lease: float) -> UUID | None:
         """A new run; None when one is open already."""
+        file = new.step.file if isinstance(new.step, Reimport) else None
         row = self._one(
             "open_run",
             id=new_id(),
             org_id=connector.org_id,
             connector_id=connector.id,
-            trigger=trigger,
-            reply_to=reply_to,
-            stage=stage,
+            trigger=new.trigger,
+            reply_to=new.reply_to,
+            stage=new.stage,
             lease=lease,
-            dry_run=dry_run,
-            checksum=file and file.checksum,
-            blob=file and file.blob,
-            size=file and file.size,
-            mtime=file and file.mtime,
-            looked_at=file and file.looked_at,
+            dry_run=new.dry_run,
+            server=None if file else connector.server,
+            **{name: file and getattr(file, name) for name in _STORED},
         )
         return row["id"] if row else None
 
@@ -125,25 +108,26 @@ class Store(Statements):
 
     def finish_fetch(self, report: FetchReported, outcome: str) -> Row | None:
         """End a run with the fetcher's answer; None when the answer is late."""
-        return self._one(
-            "finish_fetch",
-            outcome=outcome,
-            **report.model_dump(include={"run_id", "code", "detail", "size", "mtime", "looked_at", "host_key"}),
-        )
+        return self._one("finish_fetch", outcome=outcome, **report.model_dump(exclude={"verdict", "downloaded"}))
 
     def connector_unchanged(self, connector_id: UUID, report: FetchReported) -> None:
         """Note a look that found the known content."""
-        fields = {"size", "mtime", "looked_at", "downloaded", "host_key"}
-        self._do("connector_unchanged", connector_id=connector_id, **report.model_dump(include=fields))
+        self._do("connector_unchanged", connector_id=connector_id, **report.model_dump())
 
     def connector_troubled(
-        self, connector_id: UUID, code: str, failures: int, delay: float, *, pause: bool
+        self,
+        connector_id: UUID,
+        code: str,
+        failures: int,
+        delay: float,
+        *,
+        pause: bool,
+        warn: bool,
+        address: str | None,
     ) -> Connector:
         """Note a look that brought nothing."""
-        row = self._required(
-            "connector_troubled", connector_id=connector_id, code=code, failures=failures, delay=delay, pause=pause
-        )
-        return connector_of(row)
+        noted = {"code": code, "failures": failures, "delay": delay, "pause": pause, "warn": warn, "address": address}
+        return connector_of(self._required("connector_troubled", connector_id=connector_id, **noted))
 
     def overdue_runs(self, batch_size: int) -> list[Row]:
         """Runs past their lease, locked."""
@@ -166,26 +150,6 @@ class Store(Statements):
         row = self._required("give_up", run_id=run_id)
         if row["checksum"] is not None and not row["dry_run"]:
             self._do("remember_given_up_file", **row)
-
-    def insert_test(self, test_id: UUID, asked: ConnectionTestAsked, reply_to: str) -> None:
-        """A connection test that waits for its answer."""
-        self._do(
-            "insert_test",
-            id=test_id,
-            org_id=asked.organisation_id,
-            connector_id=asked.connector_id,
-            reply_to=reply_to,
-            host=asked.host,
-            port=asked.port,
-        )
-
-    def answer_test(self, test_id: UUID, *, ok: bool, host_key: str | None) -> Row | None:
-        """The test's answer; None when it has one already."""
-        return self._one("answer_test", test_id=test_id, ok=ok, host_key=host_key)
-
-    def overdue_tests(self, timeout: float, batch_size: int) -> list[UUID]:
-        """Tests that nobody answered in time, locked."""
-        return [row["id"] for row in self._all("overdue_tests", timeout=timeout, batch_size=batch_size)]
 
     def gauges(self) -> Row:
         """The figures of the metrics that come from the tables."""

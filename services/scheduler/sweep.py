@@ -1,4 +1,4 @@
-"""Mends what got lost: runs past their lease, and connection tests that nobody answered."""
+"""Mends what was left behind: runs past their lease, tests that nobody answered, pauses that are over."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,7 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.scheduler import told
+from services.scheduler.connection_test_store import ConnectionTestStore
 from services.scheduler.core.planning import AFRESH, Connector, look
 from services.scheduler.endings import answer_test, isolated, note_trouble
 from services.scheduler.requests import import_of, request_for
@@ -33,14 +34,17 @@ class Sweep:
         self._full_check_every = timedelta(seconds=settings.full_check_seconds)
 
     def step(self) -> None:
-        """Send again what was lost on the way, give up what kills its workers, answer tests that nobody took."""
+        """Send again what was lost, give up what kills its workers, resume what recovered, answer what nobody took."""
         with self._pool.connection() as db:
             store = Store(db)
             for run in store.overdue_runs(self._settings.batch_size):
                 with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), isolated(db):
                     self._sweep_run(store, run)
-            for test_id in store.overdue_tests(self._settings.test_timeout_seconds, self._settings.batch_size):
-                answer_test(store, told.unanswered(test_id), self._metrics)
+            for connector in store.resume_recovered(self._settings.batch_size):
+                put_event(db, told.resumed_by_itself(connector))
+            tests = ConnectionTestStore(db)
+            for test_id in tests.overdue(self._settings.test_timeout_seconds, self._settings.batch_size):
+                answer_test(db, told.unanswered(test_id), self._metrics)
             store.forget()
 
     def _sweep_run(self, store: Store, run: Row) -> None:
@@ -79,7 +83,7 @@ class Sweep:
 
     def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
         store.give_up(run["id"])
-        after = note_trouble(store, connector, "gave_up", dry_run=run["dry_run"])
+        after = note_trouble(store, connector, "gave_up", self._settings.patience, dry_run=run["dry_run"])
         put_event(store.db, told.failed(after, run, "gave_up"))
         self._metrics.runs.labels("failed", "gave_up").inc()
         log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])

@@ -8,11 +8,12 @@ from shared.contracts import (
     Asked,
     ConnectionTested,
     ConnectorView,
-    FetchReported,
     FieldProblem,
     HostKeyChanged,
     Paused,
+    PauseWarned,
     Refused,
+    Resumed,
     Step,
     SyncFailed,
     SyncHeld,
@@ -36,6 +37,8 @@ def view(connector: Connector) -> ConnectorView:
         host_keys=connector.endpoint.host_keys,
         next_check_at=connector.due_at if connector.state == "active" else None,
         csv=connector.csv,
+        login="private_key" if connector.endpoint.sealed_key else "password",
+        done_marker=connector.endpoint.done_marker,
     )
 
 
@@ -91,7 +94,7 @@ def failed(connector: Connector, run: Row, code: str, detail: str = "") -> SyncF
     )
 
 
-def held(connector: Connector, run: Row) -> SyncHeld:
+def held(connector: Connector, run: Row, detail: str) -> SyncHeld:
     """A file that is being written."""
     return SyncHeld(
         organisation_id=connector.org_id,
@@ -101,6 +104,7 @@ def held(connector: Connector, run: Row) -> SyncHeld:
         code="not_settled",
         message=advice("not_settled").message,
         action=advice("not_settled").action,
+        detail=detail,
         next_check_at=connector.due_at,
     )
 
@@ -116,11 +120,32 @@ def paused_by_itself(connector: Connector, code: str) -> Paused:
     )
 
 
-def host_key_changed(connector: Connector, report: FetchReported) -> HostKeyChanged:
+def pause_warned(connector: Connector, code: str, pauses_at: datetime) -> PauseWarned:
+    """Leadbay will stop looking unless a look succeeds before."""
+    assert connector.failing_since is not None  # noqa: S101 - a look has just failed
+    return PauseWarned(
+        organisation_id=connector.org_id,
+        connector=view(connector),
+        code=code,
+        message=advice(code).message,
+        action=advice(code).action,
+        failures=connector.failures,
+        failing_since=connector.failing_since,
+        pauses_at=pauses_at,
+    )
+
+
+def resumed_by_itself(connector: Connector) -> Resumed:
+    """A look succeeded, so Leadbay goes on looking."""
+    return Resumed(organisation_id=connector.org_id, connector=view(connector))
+
+
+def host_key_changed(connector: Connector, seen: str, first_seen: dict[str, datetime]) -> HostKeyChanged:
     """Another host key than the accepted ones."""
     return HostKeyChanged(
         organisation_id=connector.org_id,
         connector_id=connector.id,
         accepted=connector.endpoint.host_keys,
-        seen=report.host_key or "",
+        seen=seen,
+        first_seen=first_seen,
     )

@@ -1,15 +1,42 @@
 """When a connector's file is looked at next, and when Leadbay stops looking by itself."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from shared.errors import TryAgain, advice
 
 DAY = 86_400.0
 _JITTER = 0.1
-_SOON = 30.0
+_SOON = 10.0
 _SOON_LIMIT = 900.0
-_CREDENTIAL_CODES = frozenset({"login_refused", "secret_unreadable"})
-_PROTECTING_CODES = frozenset({"login_refused", "host_key_changed"})
+_CREDENTIAL_CODES = frozenset(
+    {"login_refused", "password_expired", "login_unsupported", "key_unreadable", "secret_unreadable"}
+)
+_PROTECTING_CODES = frozenset({"login_refused", "password_expired", "login_unsupported", "host_key_changed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Looks in a row that brought nothing, the present one included."""
+
+    code: str
+    failures: int = 1
+    before: str | None = None  # how the look before it ended, if that brought nothing either
+    lasts: timedelta = timedelta(0)  # since the first of them
+    warned: timedelta | None = None  # since the admin was warned of a pause
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How many failures in a row, and over how long a time, pause a connector. Half of both earns a warning."""
+
+    failures: int
+    time: timedelta
+
+    @property
+    def notice(self) -> timedelta:
+        """How long before the pause the admin is warned."""
+        return min(timedelta(days=1), self.time / 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +45,7 @@ class Next:
 
     delay: float
     pause: bool = False
+    pauses_in: timedelta | None = None  # at the earliest, and the admin is to be warned of it now
 
 
 def counts(code: str, *, dry_run: bool) -> bool:
@@ -33,17 +61,62 @@ def after_success(interval: float, dice: float) -> Next:
     return Next(_spread(interval, dice))
 
 
-def after_trouble(code: str, failures: int, interval: float, dice: float, *, before: str | None = None) -> Next:
-    """Back off after `failures` looks in a row (1 or more) that brought nothing.
+def trouble(
+    code: str, *, failures: int, before: str | None, since: datetime | None, warned_at: datetime | None, now: datetime
+) -> Trouble:
+    """A look that ended with `code`, after `failures` others in a row since `since`, the last of which with `before`.
 
-    The last one ended with `code`, the one before it with `before`. Servers lock accounts and ban addresses after a
-    few refused logins, so the second refusal in a row pauses the connector.
+    A file that is being written is no fault of the server: such looks and true failures are counted apart.
     """
-    refused_twice = code in _CREDENTIAL_CODES and before in _CREDENTIAL_CODES
-    pause = code == "host_key_changed" or refused_twice
-    if advice(code).try_again is TryAgain.SOON:
-        return Next(_spread(min(_SOON * 2 ** min(failures - 1, 10), _SOON_LIMIT), dice))
-    return Next(_spread(min(interval * 2 ** min(failures, 20), max(DAY, interval)), dice), pause)
+    if failures == 0 or before is None or _passes_soon(before) != _passes_soon(code):
+        return Trouble(code)
+    warned = None if warned_at is None else now - warned_at
+    return Trouble(code, failures + 1, before, now - (since or now), warned)
+
+
+def after_trouble(trouble: Trouble, interval: float, patience: Patience, dice: float) -> Next:
+    """Back off, stop before harm is done, and stop at last where every look has failed for days.
+
+    Servers lock accounts and ban addresses after a few refused logins, so the second in a row pauses the connector.
+    Whoever is paused for failing long was warned well before.
+    """
+    delay = _spread(_wait(trouble, interval), dice)
+    if _harms(trouble):
+        return Next(delay, pause=True)
+    if _passes_soon(trouble.code):
+        return Next(delay)
+    if _exhausted(trouble, patience) and trouble.warned is not None and trouble.warned >= patience.notice:
+        return Next(delay, pause=True)
+    half = Patience((patience.failures + 1) // 2, patience.time / 2)
+    if trouble.warned is None and _exhausted(trouble, half):
+        return Next(delay, pauses_in=max(patience.time - trouble.lasts, patience.notice))
+    return Next(delay)
+
+
+def _wait(trouble: Trouble, interval: float) -> float:
+    longest = max(DAY, interval)
+    if _passes_soon(trouble.code):
+        return min(_SOON * 2.0 ** min(trouble.failures - 1, 10), _SOON_LIMIT)
+    if _needs_a_change(trouble.code) and trouble.before is not None and _needs_a_change(trouble.before):
+        return longest
+    return min(interval * 2.0 ** min(trouble.failures, 20), longest)
+
+
+def _harms(trouble: Trouble) -> bool:
+    refused_twice = trouble.code in _CREDENTIAL_CODES and trouble.before in _CREDENTIAL_CODES
+    return refused_twice or trouble.code == "host_key_changed"
+
+
+def _exhausted(trouble: Trouble, patience: Patience) -> bool:
+    return trouble.failures >= patience.failures and trouble.lasts >= patience.time
+
+
+def _passes_soon(code: str) -> bool:
+    return advice(code).try_again is TryAgain.SOON
+
+
+def _needs_a_change(code: str) -> bool:
+    return advice(code).try_again is TryAgain.CHANGED
 
 
 def _spread(seconds: float, dice: float) -> float:

@@ -13,11 +13,14 @@ class FileVersion:
 
     checksum: str
     blob: str
-    size: int
+    size: int  # bytes in the blob
     mtime: int | None
     looked_at: datetime
     compared_at: datetime  # when its bytes, not only size and mtime, were last compared
     mapping_version: int  # 0: there was no mapping; -1: it is to be read in another way
+    remote_size: int | None = None  # bytes at the server, where they differ from those in the blob
+    remote_checksum: str | None = None
+    path: str | None = None  # where it lay
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,14 @@ class Connector:
     due_at: datetime
     file: FileVersion | None
     csv: CsvOptions
+    failing_since: datetime | None = None  # the first of the failures in a row
+    warned_at: datetime | None = None  # of a pause because of them
+    server_address: str | None = None  # that was last connected to
+
+    @property
+    def server(self) -> str:
+        """What counts as one server: several names may lead to it."""
+        return self.server_address or self.endpoint.host
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +64,17 @@ class Reimport:
     file: FileVersion
 
 
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run that is to be opened."""
+
+    step: Fetch | Reimport
+    stage: str  # where it begins
+    trigger: str
+    reply_to: str | None = None
+    dry_run: bool = False
+
+
 AFRESH = Fetch(known=None, full_check=True)
 
 
@@ -68,5 +90,11 @@ def look(connector: Connector, now: datetime, full_check_every: timedelta) -> Fe
     file = connector.file
     if file is None:
         return AFRESH
-    known = Known(checksum=file.checksum, size=file.size, mtime=file.mtime, looked_at=file.looked_at)
+    known = Known(
+        checksum=file.checksum,
+        size=file.size if file.remote_size is None else file.remote_size,
+        mtime=file.mtime,
+        looked_at=file.looked_at,
+        path=file.path,
+    )
     return Fetch(known, full_check=now - file.compared_at >= full_check_every)

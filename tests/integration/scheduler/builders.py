@@ -26,7 +26,9 @@ from shared.sealing import Opener, Place, public_key, seal
 
 CANARY = "canary-7f3a"
 PASSWORD = f"p@ss:/?#[]%20\"'\\ {CANARY}"
-FORM = {"host": "sftp.acme.com", "username": "leadbay", "password": PASSWORD, "path": "/exports/leads.csv"}
+# Addresses of documentation (RFC 5737), which no name service is asked for; a desk allows the first of the networks.
+HOST, OTHER_HOST = "192.0.2.10", "192.0.2.20"
+FORM = {"host": HOST, "username": "leadbay", "password": PASSWORD, "path": "/exports/leads.csv"}
 HOST_KEY = "ssh-ed25519 SHA256:" + "A" * 43
 OTHER_KEY = "ssh-ed25519 SHA256:" + "B" * 43
 CHECKSUM = "c" * 64
@@ -91,10 +93,11 @@ class Desk(Database):
             amqp_url="amqp://nowhere",
             database_url="postgresql://nowhere",
             seal_public_key=base64.b64encode(bytes(key.public_key)).decode(),
-            **settings,
+            **({"allowed_networks": ["192.0.2.0/24"]} | settings),
         )
         self._seal_key = public_key(self.settings.seal_public_key)
-        metrics = Metrics(CollectorRegistry())
+        self._registry = CollectorRegistry()
+        metrics = Metrics(self._registry)
         # How many jobs wait in each queue, as RabbitMQ would tell.
         self.waiting: dict[str, int] = {}
         self.handler = Handler(connections, self.settings, metrics)
@@ -181,6 +184,11 @@ class Desk(Database):
         self.taken()
         return run_id
 
+    def look_again(self, connector_id: UUID) -> FetchRequested:
+        """The next look at the connector's file, which is the only one that is due."""
+        self.all("update connectors set due_at = now() where id = %(id)s", id=connector_id)
+        return self.tick()
+
     def looked(self, connector_id: UUID, verdict: str, code: str | None = None, **fields: Any) -> list[BaseModel]:
         """One look at the connector's file from due to answered; what it owes the UI at its end."""
         self.all("update connectors set due_at = now() where id = %(id)s", id=connector_id)
@@ -189,6 +197,10 @@ class Desk(Database):
             FetchReported.model_validate(fields | {"run_id": run_id, "verdict": verdict, "code": code})
         )
         return self.taken()
+
+    def sample(self, name: str, **labels: str) -> float | None:
+        """What a metric says."""
+        return self._registry.get_sample_value(name, labels)
 
     def run(self, run_id: UUID) -> Row:
         return self.one("select * from runs where id = %(id)s", id=run_id)

@@ -36,7 +36,9 @@ from shared.sealing import Place
 from tests.integration.scheduler.builders import (
     CANARY,
     FORM,
+    HOST,
     HOST_KEY,
+    OTHER_HOST,
     OTHER_KEY,
     PASSWORD,
     Desk,
@@ -78,7 +80,6 @@ WRONG: list[tuple[str, object]] = [
     ("password", ""),
     ("password", CANARY * 100),
     ("password", [CANARY]),
-    ("password", None),
     ("path", f"{CANARY}.csv"),
     ("path", f"/{CANARY}/"),
     ("path", f"/{CANARY}\x00.csv"),
@@ -134,7 +135,7 @@ class TestCreate:
         assert isinstance(queued, SyncQueued)
         assert isinstance(job, FetchRequested)
         row = desk.connector(created.connector.id)
-        assert (row["org_id"], row["name"], row["host"], row["port"]) == (desk.org_id, "Leads", "sftp.acme.com", 22)
+        assert (row["org_id"], row["name"], row["host"], row["port"]) == (desk.org_id, "Leads", HOST, 22)
         assert {created.in_reply_to, queued.in_reply_to, desk.run(job.run_id)["reply_to"]} == {event_id}
         assert (queued.trigger, queued.already_running, queued.run_id) == ("first", False, job.run_id)
         assert desk.open_runs(row["id"]) == [job.run_id]
@@ -275,7 +276,7 @@ class TestRepeats:
 
     def test_a_refused_event_stays_refused(self, desk: Desk) -> None:
         connector_id = desk.created()
-        event = desk.event("sftp_connector.update", connector_id=str(connector_id), host="other.acme.com")
+        event = desk.event("sftp_connector.update", connector_id=str(connector_id), host=OTHER_HOST)
         desk.admin.handle(event)
         refusal(desk, "password_required")
         desk.admin.handle(event)
@@ -301,7 +302,7 @@ class TestUpdate:
         assert isinstance(queued, SyncQueued)
         assert (queued.already_running, [queued.run_id]) == (True, run)
 
-    @pytest.mark.parametrize("change", [{"host": "other.acme.com"}, {"port": 2222}, {"username": "other"}], ids=str)
+    @pytest.mark.parametrize("change", [{"host": OTHER_HOST}, {"port": 2222}, {"username": "other"}], ids=str)
     def test_another_server_or_user_needs_the_password_again(self, desk: Desk, change: dict[str, Any]) -> None:
         connector_id = desk.created()
         desk.ask("sftp_connector.accept_host_key", connector_id=str(connector_id), host_key=HOST_KEY)
@@ -324,10 +325,10 @@ class TestUpdate:
 
     def test_a_server_that_moves_to_a_tested_place_keeps_the_key_of_that_test(self, desk: Desk) -> None:
         connector_id = desk.created()
-        desk.ask("sftp_connector.test", **(FORM | {"host": "other.acme.com"}))
+        desk.ask("sftp_connector.test", **(FORM | {"host": OTHER_HOST}))
         test_id = only(desk.taken(), ConnectionTestRequested).test_id
         desk.handler.on_tested(ConnectionTested(test_id=test_id, ok=True, steps=(), host_key=OTHER_KEY))
-        desk.ask("sftp_connector.update", connector_id=str(connector_id), host="other.acme.com", password="new")
+        desk.ask("sftp_connector.update", connector_id=str(connector_id), host=OTHER_HOST, password="new")
         assert desk.connector(connector_id)["host_keys"] == [OTHER_KEY]
 
     def test_another_path_forgets_the_file_version(self, desk: Desk) -> None:
@@ -492,15 +493,15 @@ class TestConnectionTest:
         (job,) = desk.taken()
         assert isinstance(job, ConnectionTestRequested)
         assert (job.subject_id, desk.value("select count(*) from connectors")) == (job.test_id, 0)
-        place = Place(desk.org_id, job.test_id, "sftp.acme.com", 2222, "leadbay")
+        place = Place(desk.org_id, job.test_id, HOST, 2222, "leadbay")
         assert desk.opener.open(job.endpoint.sealed_password, place) == PASSWORD
         # And at no other place does it open
         for other in (
-            Place(uuid4(), job.test_id, "sftp.acme.com", 2222, "leadbay"),
-            Place(desk.org_id, uuid4(), "sftp.acme.com", 2222, "leadbay"),
-            Place(desk.org_id, job.test_id, "evil.example", 2222, "leadbay"),
-            Place(desk.org_id, job.test_id, "sftp.acme.com", 22, "leadbay"),
-            Place(desk.org_id, job.test_id, "sftp.acme.com", 2222, "root"),
+            Place(uuid4(), job.test_id, HOST, 2222, "leadbay"),
+            Place(desk.org_id, uuid4(), HOST, 2222, "leadbay"),
+            Place(desk.org_id, job.test_id, OTHER_HOST, 2222, "leadbay"),
+            Place(desk.org_id, job.test_id, HOST, 22, "leadbay"),
+            Place(desk.org_id, job.test_id, HOST, 2222, "root"),
         ):
             with pytest.raises(SecretUnreadable):
                 desk.opener.open(job.endpoint.sealed_password, other)
@@ -517,7 +518,7 @@ class TestConnectionTest:
         assert (job.subject_id, job.endpoint.path, job.endpoint.host_keys) == (connector_id, "/other.csv", (HOST_KEY,))
         assert opened_at(desk, connector_id, job.endpoint) == PASSWORD
 
-    @pytest.mark.parametrize("change", [{"host": "evil.example"}, {"port": 2222}, {"username": "root"}], ids=str)
+    @pytest.mark.parametrize("change", [{"host": OTHER_HOST}, {"port": 2222}, {"username": "root"}], ids=str)
     def test_the_stored_password_serves_for_no_other_login(self, desk: Desk, change: dict[str, Any]) -> None:
         connector_id = desk.insert_connector()
         desk.ask("sftp_connector.test", **(FORM | {"connector_id": str(connector_id), "password": None} | change))
@@ -526,7 +527,7 @@ class TestConnectionTest:
 
     def test_accepted_keys_are_not_asked_of_another_server(self, desk: Desk) -> None:
         connector_id = desk.insert_connector(host_keys=[HOST_KEY])
-        desk.ask("sftp_connector.test", **(FORM | {"connector_id": str(connector_id), "host": "other.acme.com"}))
+        desk.ask("sftp_connector.test", **(FORM | {"connector_id": str(connector_id), "host": OTHER_HOST}))
         assert only(desk.taken(), ConnectionTestRequested).endpoint.host_keys == ()
 
 

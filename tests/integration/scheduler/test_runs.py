@@ -41,6 +41,8 @@ from tests.integration.scheduler.builders import (
     only,
 )
 
+# Servers and organisations that bear whatever comes.
+ROOMY = {"max_per_server": 1000, "max_per_organisation": 1000}
 LOOKED_AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -59,7 +61,12 @@ def import_of(desk: Desk, run_id: UUID, connector_id: UUID, checksum: str = CHEC
         size=7,
         mtime=1,
         looked_at=LOOKED_AT,
+        remote_size=5,
+        remote_checksum="d" * 64,
         host_key=HOST_KEY,
+        address="192.0.2.7",
+        algorithms="curve25519-sha256 ssh-ed25519 aes256-gcm@openssh.com",
+        path="/exports/leads.csv.gz",
     )
 
 
@@ -92,7 +99,10 @@ class TestTick:
         desk.handler.tick()
         assert desk.owed() == []
 
-    def test_four_schedulers_open_one_run_for_each_of_two_hundred_connectors(self, desk: Desk) -> None:
+    def test_four_schedulers_open_one_run_for_each_of_two_hundred_connectors(
+        self, connections: ConnectionPool[Db]
+    ) -> None:
+        desk = Desk(connections, **ROOMY)
         ids = desk.insert_many(200, interval_seconds=900)
 
         # When four schedulers tick at once, again and again until nothing is due
@@ -225,17 +235,35 @@ class TestReports:
         desk.give_file(connector_id)
         # When a look finds the known content
         (told,) = desk.looked(
-            connector_id, "unchanged", size=8, mtime=2, looked_at=LOOKED_AT, downloaded=True, host_key=HOST_KEY
+            connector_id,
+            "unchanged",
+            size=5,
+            mtime=2,
+            looked_at=LOOKED_AT,
+            downloaded=True,
+            host_key=HOST_KEY,
+            address="192.0.2.7",
+            algorithms="curve25519-sha256 ssh-ed25519 aes256-gcm@openssh.com",
+            path="/exports/leads.csv.gz",
         )
         # Then it counts as a success, and the look is remembered
         assert isinstance(told, SyncUnchanged)
         row = desk.connector(connector_id)
         assert (row["failures"], row["last_code"]) == (0, None)
         assert row["last_success_at"] is not None
-        assert (row["file_size"], row["file_mtime"], row["file_looked_at"]) == (8, 2, LOOKED_AT)
-        assert (row["file_compared_at"], row["host_keys"]) == (LOOKED_AT, [HOST_KEY])
-        assert desk.run(told.run_id)["outcome"] == "unchanged"
-        assert desk.seconds_until_due(connector_id) == spread(900)
+        assert (row["file_mtime"], row["file_looked_at"], row["file_compared_at"]) == (2, LOOKED_AT, LOOKED_AT)
+        assert (row["host_keys"], row["server_address"]) == ([HOST_KEY], "192.0.2.7")
+        run = desk.run(told.run_id)
+        assert (run["outcome"], run["address"], run["algorithms"].split()[0]) == (
+            "unchanged",
+            "192.0.2.7",
+            "curve25519-sha256",
+        )
+        # And the size at the server is kept beside that of the blob, for the next look
+        assert (row["file_size"], row["file_remote_size"]) == (7, 5)
+        known = desk.look_again(connector_id).known
+        assert known is not None
+        assert (known.size, known.path) == (5, "/exports/leads.csv.gz")
 
     def test_a_key_that_was_pinned_is_not_replaced_by_a_report(self, desk: Desk) -> None:
         connector_id = desk.insert_connector(host_keys=[HOST_KEY])
@@ -244,7 +272,7 @@ class TestReports:
 
     def test_a_file_that_is_being_written_is_held_and_looked_at_soon(self, desk: Desk) -> None:
         connector_id = desk.insert_connector(interval_seconds=86_400)
-        for delay in (30, 60, 120):
+        for delay in (10, 20, 40):
             (told,) = desk.looked(connector_id, "not_settled", "not_settled")
             assert isinstance(told, SyncHeld)
             assert (told.code, desk.run(told.run_id)["outcome"]) == ("not_settled", "held")
@@ -393,7 +421,8 @@ class TestSweep:
         assert only(desk.taken(), FetchRequested).run_id == run_id
         assert desk.run(run_id)["stage"] == "queued"
 
-    def test_two_sweeps_at_once_send_a_run_once(self, desk: Desk) -> None:
+    def test_two_sweeps_at_once_send_a_run_once(self, connections: ConnectionPool[Db]) -> None:
+        desk = Desk(connections, **ROOMY)
         desk.insert_many(20)
         desk.handler.tick()
         desk.taken()
@@ -464,10 +493,9 @@ class TestSweep:
         # Then the run is over, and that file version is not brought again
         assert only(desk.taken(), SyncFailed).code == "gave_up"
         assert desk.run(run_id)["outcome"] == "failed"
-        desk.all("update connectors set due_at = now()")
-        known = desk.tick().known
+        known = desk.look_again(connector_id).known
         assert known is not None
-        assert known.checksum == CHECKSUM
+        assert (known.checksum, known.size, known.path) == (CHECKSUM, 5, "/exports/leads.csv.gz")
 
     def test_a_test_that_nobody_took_is_answered_once(self, desk: Desk) -> None:
         event_id = desk.ask("sftp_connector.test", **FORM)
@@ -531,6 +559,35 @@ class TestNewMapping:
         desk.let_leases_end()
         desk.sweep.step()
         assert desk.taken() == [job]
+
+    def test_what_is_known_of_an_archive_outlives_imports_of_what_was_in_it(self, desk: Desk) -> None:
+        # Given an archive that was imported
+        connector_id = desk.insert_connector()
+        run_id = desk.started()
+        claim = claimed(desk, run_id, connector_id)
+        with desk.connections.connection() as db:
+            ImporterStore(db).finish(claim, Ending("succeeded", 0))
+        run, row = desk.run(run_id), desk.connector(connector_id)
+        assert (run["address"], run["remote_path"]) == (row["server_address"], row["file_remote_path"])
+        # When it is imported again from the store, with a new mapping
+        self.save(desk)
+        desk.handler.tick()
+        job = only(desk.taken(), ImportRequested)
+        assert (job.size, job.remote_size, job.remote_checksum, job.path) == (
+            7,
+            5,
+            "d" * 64,
+            "/exports/leads.csv.gz",
+        )
+        with desk.connections.connection() as db:
+            claim_again = ImporterStore(db).claim(job, 60)
+            assert claim_again is not None
+            ImporterStore(db).finish(claim_again, Ending("succeeded", 1))
+        # Then the next look still knows the archive's size and place
+        known = desk.look_again(connector_id).known
+        assert known is not None
+        assert (known.size, known.path, known.checksum) == (5, "/exports/leads.csv.gz", CHECKSUM)
+        assert desk.connector(connector_id)["server_address"] == "192.0.2.7"
 
     def test_other_organisations_and_paused_connectors_are_left_alone(self, desk: Desk) -> None:
         later = datetime.now(UTC) + timedelta(hours=5)

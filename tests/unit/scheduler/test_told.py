@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +15,6 @@ from shared.contracts import (
     ConnectionTested,
     CsvOptions,
     Endpoint,
-    FetchReported,
     FieldProblem,
     Step,
 )
@@ -65,6 +64,8 @@ def test_a_connector_is_shown_without_its_password() -> None:
         "host_keys": [KEY],
         "next_check_at": "2025-03-01T08:15:00Z",
         "csv": {"encoding": None, "delimiter": ";", "quote": None},
+        "login": "password",
+        "done_marker": "",
     }
     assert "canary" not in json.dumps(shown)
 
@@ -127,7 +128,7 @@ def test_a_failure_that_paused_the_connector_promises_no_next_check() -> None:
 
 
 def test_a_file_that_is_being_written_is_held_until_the_next_check() -> None:
-    event = told.held(CONNECTOR, RUN_ROW)
+    event = told.held(CONNECTOR, RUN_ROW, "the done-marker is not there")
 
     assert (event.code, event.next_check_at) == ("not_settled", DUE)
     assert event.message == CODES["not_settled"].message
@@ -140,9 +141,32 @@ def test_a_pause_by_itself_says_why() -> None:
     assert (event.message, event.action) == CODES["login_refused"][:2]
 
 
-def test_a_changed_host_key_shows_what_was_accepted_and_what_was_seen() -> None:
-    report = FetchReported(run_id=RUN, verdict="failed", code="host_key_changed", host_key=NEW_KEY)
+def test_a_warning_says_since_when_it_fails_and_when_it_pauses() -> None:
+    failing = dataclasses.replace(CONNECTOR, failures=5, failing_since=DUE - timedelta(days=4))
 
-    event = told.host_key_changed(CONNECTOR, report)
+    event = told.pause_warned(failing, "connect_timeout", DUE + timedelta(days=3))
+
+    assert (event.failures, event.failing_since, event.pauses_at) == (
+        5,
+        DUE - timedelta(days=4),
+        DUE + timedelta(days=3),
+    )
+    assert (event.message, event.action) == CODES["connect_timeout"][:2]
+
+
+def test_a_connector_with_a_private_key_says_so_and_does_not_show_it() -> None:
+    endpoint = CONNECTOR.endpoint.model_copy(
+        update={"sealed_password": "", "sealed_key": "canary.sealed", "done_marker": ".done"}
+    )
+
+    shown = told.view(dataclasses.replace(CONNECTOR, endpoint=endpoint))
+
+    assert (shown.login, shown.done_marker) == ("private_key", ".done")
+    assert "canary" not in shown.model_dump_json()
+
+
+def test_a_changed_host_key_shows_what_was_accepted_what_was_seen_and_since_when() -> None:
+    event = told.host_key_changed(CONNECTOR, NEW_KEY, {KEY: DUE - timedelta(days=100), NEW_KEY: DUE})
 
     assert (event.accepted, event.seen) == ((KEY,), NEW_KEY)
+    assert event.first_seen == {KEY: DUE - timedelta(days=100), NEW_KEY: DUE}

@@ -51,6 +51,20 @@ def test_a_known_file_is_looked_at_with_what_is_known_of_it() -> None:
     assert plan(CONNECTOR, 4, NOW, DAILY) == Fetch(known, full_check=False)
 
 
+def test_of_a_packed_file_the_size_of_the_archive_is_known_and_where_it_lay() -> None:
+    file = dataclasses.replace(FILE, remote_size=99, path="/leads-2025.csv.gz")
+
+    step = look(dataclasses.replace(CONNECTOR, file=file), NOW, DAILY)
+
+    assert step.known is not None
+    assert (step.known.size, step.known.path, step.known.checksum) == (99, "/leads-2025.csv.gz", FILE.checksum)
+
+
+def test_several_names_of_one_address_are_one_server() -> None:
+    assert CONNECTOR.server == "sftp.acme.com"
+    assert dataclasses.replace(CONNECTOR, server_address="192.0.2.7").server == "192.0.2.7"
+
+
 def test_a_file_that_is_to_be_read_in_another_way_is_imported_again_also_without_a_mapping() -> None:
     file = dataclasses.replace(FILE, mapping_version=-1)
 
