@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a clone ready to run: the three servers' Debian packages and the Python packages in .venv.
+# Makes a clone ready to run: the servers' Debian packages and the Python packages in .venv.
 # Safe to run again: when nothing is missing it does nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -39,6 +39,10 @@ missing_packages() {
     exists '/usr/lib/rabbitmq/bin/rabbitmq-server' '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server' ||
         echo rabbitmq-server
     on_path sshd || exists /usr/sbin/sshd || echo openssh-server
+    exists /usr/lib/openssh/sftp-server || echo openssh-sftp-server
+    on_path proftpd || exists /usr/sbin/proftpd || echo proftpd-core
+    exists /usr/lib/proftpd/mod_sftp.so || echo proftpd-mod-crypto
+    on_path dropbearconvert || echo dropbear-bin
     on_path openssl || echo openssl
 }
 
@@ -63,6 +67,7 @@ keep_services_down_at_boot() {
         postgresql) units+=" postgresql.service" ;;
         rabbitmq-server) units+=" rabbitmq-server.service epmd.service epmd.socket" ;;
         openssh-server) units+=" ssh.service ssh.socket" ;;
+        proftpd-core) units+=" proftpd.service proftpd.socket" ;;
         esac
     done
     # Which of these units exist differs from release to release.

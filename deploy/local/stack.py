@@ -112,9 +112,10 @@ class Stack:
             settings["blob_url"] = f"file://{self.blobs}"
         if service == "scheduler":
             settings["seal_public_key"] = base64.b64encode(bytes(self.key.public_key)).decode()
+        if service in {"scheduler", "fetcher"}:
+            settings["allowed_networks"] = json.dumps(["127.0.0.0/8"])
         if service == "fetcher":
             settings["seal_private_keys"] = json.dumps([base64.b64encode(bytes(self.key)).decode()])
-            settings["allowed_networks"] = json.dumps(["127.0.0.0/8"])
         settings |= self._settings
         return {f"SFTP_CONNECTOR_{name.upper()}": str(value) for name, value in settings.items()}
 

@@ -1,5 +1,6 @@
 """The private servers start, answer, keep their data and leave nothing behind."""
 
+import os
 import subprocess
 import sys
 import textwrap
@@ -7,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import paramiko
 import pika
@@ -14,14 +16,19 @@ import psutil
 import psycopg
 import pytest
 
+from deploy.local.servers.asyncssh import Asyncssh
+from deploy.local.servers.dropbear import Dropbear
 from deploy.local.servers.ports import LOOPBACK
 from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.process import ServerFailed
+from deploy.local.servers.proftpd import Proftpd
 from deploy.local.servers.rabbitmq import Rabbitmq
 from deploy.local.servers.server import Server
+from deploy.local.servers.sftp_server import ServerMissing, SftpServer
 from deploy.local.servers.sshd import Sshd
 
 USER, PASSWORD = "leadbay", "first password"
+SFTP_SERVERS: list[type[SftpServer]] = [Sshd, Proftpd, Dropbear, Asyncssh]
 
 
 def processes_below(home: Path) -> list[psutil.Process]:
@@ -43,8 +50,15 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def listening_addresses(home: Path) -> set[str]:
-    found = [connection for process in processes_below(home) for connection in process.net_connections()]
+    found = [connection for process in processes_below(home) for connection in connections_of(process)]
     return {connection.laddr.ip for connection in found if connection.status == psutil.CONN_LISTEN}
+
+
+def connections_of(process: psutil.Process) -> list[Any]:
+    try:
+        return process.net_connections()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -55,7 +69,7 @@ def wait_until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
 
 
 @contextmanager
-def sftp(server: Sshd, password: str) -> Iterator[paramiko.SFTPClient]:
+def sftp(server: SftpServer, password: str) -> Iterator[paramiko.SFTPClient]:
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.AutoAddPolicy())
     try:
@@ -111,9 +125,23 @@ def test_two_servers_of_a_kind_run_side_by_side(home: Path) -> None:
             psycopg.connect(two.dsn("only_here"))
 
 
+@pytest.fixture(params=SFTP_SERVERS)
+def sftp_server(request: pytest.FixtureRequest, home: Path) -> Iterator[SftpServer]:
+    """A running server of each make; skipped where it is not installed, but not in CI."""
+    made: SftpServer = request.param(home, {USER: PASSWORD})
+    try:
+        made.start()
+    except ServerMissing as missing:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(missing))
+    with made:
+        yield made
+
+
 @pytest.mark.parametrize("keep", [False, True])
 def test_servers_end_with_their_owner_unless_left_running(home: Path, keep: bool) -> None:
-    later: list[Server] = [Postgres(home / "postgres"), Sshd(home / "sshd", {})]
+    later: list[Server] = [Postgres(home / "postgres"), Sshd(home / "sshd", {}), Asyncssh(home / "asyncssh", {})]
     try:
         owner = start_owner(home, die_with_parent=not keep)
         owner.kill()
@@ -132,15 +160,17 @@ def start_owner(home: Path, *, die_with_parent: bool) -> subprocess.Popen[str]:
     program = f"""
         import sys, threading
         from pathlib import Path
+        from deploy.local.servers.asyncssh import Asyncssh
         from deploy.local.servers.postgres import Postgres
         from deploy.local.servers.sshd import Sshd
         home = Path({str(home)!r})
         postgres = Postgres(home / "postgres", fast=True, die_with_parent={die_with_parent})
         sshd = Sshd(home / "sshd", {{}}, die_with_parent={die_with_parent})
-        threads = [threading.Thread(target=server.start) for server in (postgres, sshd)]
+        asyncssh = Asyncssh(home / "asyncssh", {{}}, die_with_parent={die_with_parent})
+        threads = [threading.Thread(target=server.start) for server in (postgres, sshd, asyncssh)]
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
-        assert postgres.running and sshd.running
+        assert postgres.running and sshd.running and asyncssh.running
         print("started", flush=True)
         sys.stdin.read()
     """
@@ -180,21 +210,6 @@ def test_rabbitmq_keeps_a_durable_message_over_a_kill_and_a_restart(home: Path) 
     assert not processes_below(home)
 
 
-def test_sshd_serves_the_folder_to_the_right_password_only(home: Path) -> None:
-    with Sshd(home, {USER: PASSWORD}) as server:
-        server.put("/exports/leads.csv", b"siren;name\n", mtime=1_700_000_000)
-        (server.files / "exports" / "secret.csv").touch(mode=0o600)
-        with sftp(server, PASSWORD) as client:
-            assert client.listdir("/") == ["exports"]
-            assert client.open("/exports/leads.csv").read() == b"siren;name\n"
-            assert client.stat("/exports/leads.csv").st_mtime == 1_700_000_000
-            with pytest.raises(PermissionError):
-                client.open("/exports/secret.csv")
-        with pytest.raises(paramiko.AuthenticationException), sftp(server, "wrong"):
-            pass
-    assert not processes_below(home)
-
-
 def test_sshd_takes_a_changed_password_and_a_new_host_key(home: Path) -> None:
     with Sshd(home, {USER: PASSWORD}, key_kinds=("ed25519", "ecdsa")) as server:
         server.set_password(USER, "second password")
@@ -210,10 +225,33 @@ def test_sshd_takes_a_changed_password_and_a_new_host_key(home: Path) -> None:
             assert transport.get_remote_server_key().fingerprint in server.fingerprints.values()
 
 
-def test_sshd_ends_its_sessions_when_it_stops(home: Path) -> None:
-    with Sshd(home, {USER: PASSWORD}) as server, sftp(server, PASSWORD) as client:
-        assert any("internal-sftp" in command_of(process) for process in processes_below(home))
-        server.stop()
+def test_each_sftp_server_serves_the_folder_to_the_right_password_only(sftp_server: SftpServer, home: Path) -> None:
+    sftp_server.put("/exports/leads.csv", b"siren;name\n", mtime=1_700_000_000)
+    sftp_server.put("/exports/secret.csv", b"").chmod(0o600)
+    leads, secret = (str(sftp_server.root / "exports" / name) for name in ("leads.csv", "secret.csv"))
+    with sftp(sftp_server, PASSWORD) as client:
+        assert client.listdir(str(sftp_server.root)) == ["exports"]
+        assert client.open(leads).read() == b"siren;name\n"
+        assert client.stat(leads).st_mtime == 1_700_000_000
+        with pytest.raises(PermissionError):
+            client.open(secret)
+    with pytest.raises(paramiko.AuthenticationException), sftp(sftp_server, "wrong"):
+        pass
+    assert listening_addresses(home) == {LOOPBACK}
+
+
+def test_each_sftp_server_keeps_its_key_and_port_over_a_restart(sftp_server: SftpServer) -> None:
+    before = sftp_server.fingerprint, sftp_server.port
+    sftp_server.restart()
+    with sftp(sftp_server, PASSWORD) as client:
+        transport = client.get_channel().get_transport()  # type: ignore[union-attr]
+        assert transport is not None
+        assert (transport.get_remote_server_key().fingerprint, sftp_server.port) == before
+
+
+def test_each_sftp_server_ends_its_sessions_when_it_stops(sftp_server: SftpServer, home: Path) -> None:
+    with sftp(sftp_server, PASSWORD) as client:
+        sftp_server.stop()
         assert not processes_below(home)
-        with pytest.raises((EOFError, OSError)):
-            client.listdir("/")
+        with pytest.raises((EOFError, OSError, paramiko.SSHException)):
+            client.listdir(str(sftp_server.root))

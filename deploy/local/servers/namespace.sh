@@ -1,9 +1,11 @@
 #!/bin/sh
-# Runs sshd where its accounts and its files exist for it alone: as the first process of a private
-# mount and PID namespace. Arguments: sshd, its configuration, the folder of account files, the
-# folder that clients see as /, and "owned" when standard input is the owner's pipe.
+# Runs a server where its accounts and its files exist for it alone: as the first process of a private
+# mount and PID namespace. Arguments: the folder of account files, the folder of the clients' files,
+# which is shown as /run/sftp, "owned" when standard input is the owner's pipe or else "free", and
+# the server's command.
 set -eu
-sshd=$1 config=$2 accounts=$3 files=$4 owned=${5-}
+accounts=$1 files=$2 owner=$3
+shift 3
 
 # A fresh /run also hides name service sockets, a fresh /var/log the machine's login records.
 mount -t tmpfs -o mode=755 tmpfs /run
@@ -13,7 +15,7 @@ for account_file in passwd shadow group nsswitch.conf; do
     mount --bind "$accounts/$account_file" "/etc/$account_file"
 done
 
-# sshd confines a client only to a folder of root. Started through sudo by someone else, the top is
+# A client is only confined to a folder of root. Started through sudo by someone else, the top is
 # made here and each of the folders is shown in it.
 if [ "$(stat -c %u "$files")" = 0 ]; then
     mount --bind "$files" /run/sftp
@@ -25,14 +27,9 @@ else
     done
 fi
 
-# Newer releases lock out an address after wrong passwords; older ones do not know the option.
-lenient="-o PerSourcePenalties=no"
-# shellcheck disable=SC2086  # two words
-"$sshd" -t -f "$config" $lenient 2>/dev/null || lenient=
-
 # This namespace, with all its processes, ends when its first process does. The first process
 # ignores a signal until it handles it, so the watcher repeats its own.
-if [ "$owned" ]; then
+if [ "$owner" = owned ]; then
     exec 3<&0
     {
         while read -r _; do :; done <&3
@@ -40,5 +37,4 @@ if [ "$owned" ]; then
     } &
     exec 3<&-
 fi
-# shellcheck disable=SC2086
-exec "$sshd" -D -e -f "$config" $lenient </dev/null
+exec "$@" </dev/null
