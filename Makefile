@@ -4,7 +4,7 @@ COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-vers
 	--generate-hashes --no-emit-index-url --no-header -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test lock clean
+.PHONY: help setup demo up down test bench lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
@@ -23,6 +23,10 @@ down: ## Stop what "make up" started
 
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
+
+bench: setup ## Compare downloads and polls with OpenSSH's own client (takes two minutes, wants an idle machine)
+	@$(PYTHON) -m tests.bench.download
+	@$(PYTHON) -m tests.bench.polls
 
 lock: setup ## Lock the packages of pyproject.toml again, with hashes
 	@$(PYTHON) -m venv .local/uv
