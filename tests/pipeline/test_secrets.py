@@ -1,4 +1,4 @@
-"""No password gets out: not into logs, queues, events, metrics, the database or the file system."""
+"""No password and no private key gets out: not into logs, queues, events, metrics, the database or the file system."""
 
 import base64
 import json
@@ -9,17 +9,21 @@ import pika
 import psycopg
 
 from shared.bus.events import PARKED_QUEUE
+from tests.integration.fetcher.keys import private_key
 from tests.pipeline.world import World
 
 LeadsCsv = Callable[..., bytes]
+PASSPHRASE = "0pen sesame canary-beef"
 NEW_PASSWORD = "n3w/pass word?&\u00fc canary-c0ffee"
 
 
-def test_the_password_is_nowhere_to_be_found(world: World, leads_csv: LeadsCsv) -> None:
+def test_no_secret_is_to_be_found_anywhere(world: World, leads_csv: LeadsCsv) -> None:
     services = world.stack.start()
     world.put(leads_csv(3))
     world.save_mapping()
-    # Given a test, an import, a refused form, a refused login and an event that cannot be understood
+    key = private_key("ed25519", passphrase=PASSPHRASE)
+    key_form = world.form(password=None, private_key=key, passphrase=PASSPHRASE)
+    # Given a test, an import, a refused form, refused logins and events that cannot be understood
     asked = world.ui.ask("sftp_connector.test", **world.form())
     world.ui.wait("sftp_connector.tested", in_reply_to=asked)
     done = world.ended(world.create())
@@ -27,13 +31,16 @@ def test_the_password_is_nowhere_to_be_found(world: World, leads_csv: LeadsCsv) 
     world.ui.wait("sftp_connector.refused", in_reply_to=asked)
     asked = world.ui.ask("sftp_connector.update", connector_id=done["connector_id"], password=NEW_PASSWORD)
     assert world.ended(asked)["code"] == "login_refused"
-    broken = {"specversion": "1.0", "id": "x", "source": "ui", "type": "sftp_connector.create", "data": world.form()}
-    world.ui.publish("sftp_connector.create", json.dumps(broken).encode())
-    world.until(lambda: "ui_events.parked" in services["scheduler"].log_path.read_text(), "a parked event")
+    assert world.ended(world.ui.ask("sftp_connector.create", **key_form))["code"] == "login_unsupported"
+    for form in (world.form(), key_form):
+        broken = {"specversion": "1.0", "id": "x", "source": "ui", "type": "sftp_connector.create", "data": form}
+        world.ui.publish("sftp_connector.create", json.dumps(broken).encode())
+    world.until(lambda: services["scheduler"].log_path.read_text().count("ui_events.parked") == 2, "parked events")
     # and jobs that wait in their queues, because nobody takes them
     services["fetcher"].stop()
     services["importer"].stop()
     world.ui.ask("sftp_connector.test", **world.form())
+    world.ui.ask("sftp_connector.test", **key_form)
     world.ui.ask("sftp_connector.sync_now", connector_id=done["connector_id"])
     world.until(lambda: world.count("runs where stage = 'queued'") == 1, "a queued run")
     world.until(lambda: world.count("outbox") == 0, "a relayed job")
@@ -41,7 +48,7 @@ def test_the_password_is_nowhere_to_be_found(world: World, leads_csv: LeadsCsv) 
     metrics = services["scheduler"].status("/metrics")[1]
     services["scheduler"].stop()
 
-    # Then none of what is left behind holds a password
+    # Then none of what is left behind holds a secret
     places = {
         "logs": "".join(service.log_path.read_text() for service in services.values()),
         "metrics": metrics,
@@ -51,8 +58,8 @@ def test_the_password_is_nowhere_to_be_found(world: World, leads_csv: LeadsCsv) 
         "blobs": " ".join(str(path) for path in world.stack.blobs.rglob("*")),
     }
     for name, content in places.items():
-        for form in _forms(world.password) + _forms(NEW_PASSWORD):
-            assert form not in content, f"{name} hold a password"
+        for secret in (world.password, NEW_PASSWORD, PASSPHRASE, key.splitlines()[2]):
+            assert not [form for form in _forms(secret) if form in content], f"{name} hold a secret"
     # and the search itself can find something
     assert "sftp.fetch" in places["queues"]
     assert '"***"' in places["queues"]
@@ -91,7 +98,7 @@ def _bodies(world: World, queues: list[str]) -> str:
                 if method is None:
                     break
                 found.append(f"{queue} {body.decode()}")
-    assert len(found) >= 3, "two jobs and a parked event were expected"
+    assert len(found) >= 5, "three jobs and two parked events were expected"
     return "\n".join(found)
 
 
