@@ -1,7 +1,9 @@
 """Fixtures of all tests: private servers for the session, a database of its own for each test."""
 
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,6 +13,7 @@ from psycopg_pool import ConnectionPool
 
 from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.rabbitmq import Rabbitmq
+from deploy.local.servers.sftp_server import ServerMissing, SftpServer
 from deploy.local.servers.sshd import Sshd
 from shared.database import Db, pool
 from shared.metrics import Metrics
@@ -18,6 +21,19 @@ from shared.migrate import migrate
 
 PASSWORD = "p@ss:/?#[]%20\"'\\ canary-7f3a"
 TEMPLATE = "template_connector"
+
+
+@contextmanager
+def started(server: SftpServer) -> Iterator[SftpServer]:
+    """The server, running; where it is not installed its test is skipped, but not in CI."""
+    try:
+        server.start()
+    except ServerMissing as missing:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(missing))
+    with server:
+        yield server
 
 
 @pytest.fixture(scope="session")

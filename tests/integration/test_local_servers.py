@@ -1,6 +1,5 @@
 """The private servers start, answer, keep their data and leave nothing behind."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -24,8 +23,9 @@ from deploy.local.servers.process import ServerFailed
 from deploy.local.servers.proftpd import Proftpd
 from deploy.local.servers.rabbitmq import Rabbitmq
 from deploy.local.servers.server import Server
-from deploy.local.servers.sftp_server import ServerMissing, SftpServer
+from deploy.local.servers.sftp_server import SftpServer
 from deploy.local.servers.sshd import Sshd
+from tests.conftest import started
 
 USER, PASSWORD = "leadbay", "first password"
 SFTP_SERVERS: list[type[SftpServer]] = [Sshd, Proftpd, Dropbear, Asyncssh]
@@ -128,15 +128,8 @@ def test_two_servers_of_a_kind_run_side_by_side(home: Path) -> None:
 @pytest.fixture(params=SFTP_SERVERS)
 def sftp_server(request: pytest.FixtureRequest, home: Path) -> Iterator[SftpServer]:
     """A running server of each make; skipped where it is not installed, but not in CI."""
-    made: SftpServer = request.param(home, {USER: PASSWORD})
-    try:
-        made.start()
-    except ServerMissing as missing:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(missing))
-    with made:
-        yield made
+    with started(request.param(home, {USER: PASSWORD})) as server:
+        yield server
 
 
 @pytest.mark.parametrize("keep", [False, True])

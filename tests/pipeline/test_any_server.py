@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.servers.sshd import Sshd
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.keys import private_key, public_key
+from tests.integration.fetcher.keys import let_in, private_key
 from tests.pipeline.world import World
 
 LeadsCsv = Callable[..., bytes]
@@ -19,15 +19,7 @@ PATTERN = "/exports/leads-*.csv.gz"
 @pytest.fixture
 def key_server(tmp_path: Path) -> Iterator[Sshd]:
     """An OpenSSH server that lets the user in by a private key alone."""
-    authorized = tmp_path / "authorized"
-    authorized.write_text(public_key("ed25519") + "\n")
-    config = [
-        "PubkeyAuthentication yes",
-        "PasswordAuthentication no",
-        "AuthorizedKeysFile none",
-        f"AuthorizedKeysCommand /bin/cat {authorized}",
-        "AuthorizedKeysCommandUser root",
-    ]
+    config = let_in(tmp_path / "authorized", "ed25519")
     with Sshd(tmp_path / "key_server", {"crm": PASSWORD}, extra_config=config) as server:
         yield server
 

@@ -8,8 +8,8 @@ import psycopg
 
 from shared.bus.jobs import JobSender
 from shared.contracts import ImportRequested
-from tests.pipeline.proxy import Proxy
 from tests.pipeline.world import World
+from tests.proxy import Proxy
 
 LeadsCsv = Callable[..., bytes]
 ROWS = 200

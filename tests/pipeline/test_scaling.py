@@ -5,9 +5,9 @@ from collections.abc import Callable
 import psycopg
 import pytest
 
-from tests.pipeline.proxy import Proxy
 from tests.pipeline.test_crashes import organisation_locked
 from tests.pipeline.world import World
+from tests.proxy import Proxy
 
 LeadsCsv = Callable[..., bytes]
 

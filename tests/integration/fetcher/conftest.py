@@ -1,6 +1,5 @@
 """Fixtures of the fetcher's tests: SFTP servers of four makers."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +10,9 @@ import pytest
 from deploy.local.servers.asyncssh import Asyncssh
 from deploy.local.servers.dropbear import Dropbear
 from deploy.local.servers.proftpd import Proftpd
-from deploy.local.servers.sftp_server import ServerMissing, SftpServer
+from deploy.local.servers.sftp_server import SftpServer
 from shared.contracts import Endpoint
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, started
 from tests.integration.fetcher.looks import fetcher, logged  # noqa: F401 - fixtures
 
 # What each server writes into its log once for each password that it refuses.
@@ -59,14 +58,7 @@ def session_remote(request: pytest.FixtureRequest, session_home: Path) -> Iterat
     if request.param == "openssh":
         yield Remote("openssh", request.getfixturevalue("session_sshd"))
         return
-    server = MAKERS[request.param](session_home / request.param, {"crm": PASSWORD})
-    try:
-        server.start()
-    except ServerMissing as missing:
-        if "CI" in os.environ:
-            raise
-        pytest.skip(str(missing))
-    with server:
+    with started(MAKERS[request.param](session_home / request.param, {"crm": PASSWORD})) as server:
         yield Remote(request.param, server)
 
 

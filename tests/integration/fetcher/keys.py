@@ -4,6 +4,7 @@ import base64
 import functools
 import hashlib
 import warnings
+from pathlib import Path
 from typing import Literal
 
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
@@ -28,6 +29,18 @@ def private_key(kind: str, form: Form = "openssh", passphrase: str | None = None
 def public_key(kind: str) -> str:
     """The line that a server keeps of the key."""
     return _made(kind).public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def let_in(authorized: Path, *kinds: str) -> list[str]:
+    """Lines of an OpenSSH server's configuration that let these keys in, and no password; the file is written."""
+    authorized.write_text("".join(f"{public_key(kind)}\n" for kind in kinds))
+    return [
+        "PubkeyAuthentication yes",
+        "PasswordAuthentication no",
+        "AuthorizedKeysFile none",
+        f"AuthorizedKeysCommand /bin/cat {authorized}",
+        "AuthorizedKeysCommandUser root",
+    ]
 
 
 def fingerprint(kind: str) -> str:

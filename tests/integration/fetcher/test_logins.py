@@ -21,7 +21,7 @@ from deploy.local.servers.sshd import Sshd
 from services.fetcher.sftp.login import Credentials, Password, PrivateKey
 from services.fetcher.sftp.session import open_session
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.keys import Form, fingerprint, private_key, public_key
+from tests.integration.fetcher.keys import Form, fingerprint, let_in, private_key, public_key
 from tests.integration.fetcher.ssh_server import (
     HOST_KEY,
     PINNED,
@@ -52,16 +52,7 @@ def recorder() -> Iterator[SshServer]:
 def key_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     """An OpenSSH server that takes keys only; those in its file `authorized`."""
     home = tmp_path_factory.mktemp("keys")
-    authorized = home / "authorized"
-    kinds = ("ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048")
-    authorized.write_text("\n".join(public_key(kind) for kind in kinds) + "\n")
-    config = [
-        "PubkeyAuthentication yes",
-        "PasswordAuthentication no",
-        "AuthorizedKeysFile none",
-        f"AuthorizedKeysCommand /bin/cat {authorized}",
-        "AuthorizedKeysCommandUser root",
-    ]
+    config = let_in(home / "authorized", "ed25519", "ecdsa-256", "ecdsa-384", "ecdsa-521", "rsa-2048")
     with Sshd(home / "sshd", {"crm": PASSWORD}, extra_config=config) as server:
         yield server
 

@@ -12,19 +12,19 @@ from deploy.local.servers.sshd import Sshd
 from shared.blobs import Blobs
 from shared.contracts import ImportRequested
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.cutter import Cutter
 from tests.integration.fetcher.looks import CONTENT, MIB, OLD, PATH, Fetcher
 from tests.integration.fetcher.ssh_server import LOOPBACK, PINNED, SshServer
+from tests.proxy import Proxy
 
 BIG = random.Random(5).randbytes(40 * MIB)
 
 
 def fetched_over(fetcher: Fetcher, sshd: Sshd, cuts: list[int], **settings: Any) -> tuple[Any, int]:
     """Fetch over connections that end after so many bytes each; the answer, and how many connections it took."""
-    with Cutter((sshd.host, sshd.port), cuts) as cutter:
-        fetcher.port = cutter.port
+    with Proxy((sshd.host, sshd.port), cuts=cuts) as proxy:
+        fetcher.port = proxy.port
         answer = fetcher.fetch(settings=settings)
-        return answer, cutter.connections
+        return answer, proxy.connections
 
 
 def kept(fetcher: Fetcher, answer: ImportRequested) -> bytes:
@@ -72,13 +72,13 @@ def test_a_server_that_is_not_ready_for_a_new_login_is_asked_again(fetcher: Fetc
 def test_a_connection_that_breaks_after_the_last_byte_costs_no_second_download(fetcher: Fetcher, sshd: Sshd) -> None:
     sshd.put(PATH, BIG, mtime=OLD)
 
-    with Cutter((sshd.host, sshd.port), []) as cutter:
-        fetcher.port = cutter.port
-        fetcher.on_end = cutter.cut
+    with Proxy((sshd.host, sshd.port)) as proxy:
+        fetcher.port = proxy.port
+        fetcher.on_end = proxy.cut
         answer = fetcher.fetch()
 
     assert isinstance(answer, ImportRequested)
-    assert (cutter.connections, fetcher.fetched()) == (2, len(BIG))
+    assert (proxy.connections, fetcher.fetched()) == (2, len(BIG))
 
 
 @pytest.mark.parametrize("cut", [4 * MIB, 7 * MIB])
@@ -151,9 +151,9 @@ def test_a_login_that_is_refused_meanwhile_is_not_tried_twice(fetcher: Fetcher, 
 def test_a_server_with_another_host_key_gets_no_second_login(fetcher: Fetcher, sshd: Sshd) -> None:
     # Given that any key was accepted at first, and another server behind the same address after that
     sshd.put(PATH, BIG, mtime=OLD)
-    with SshServer(PASSWORD) as other, Cutter((sshd.host, sshd.port), [20 * MIB]) as cutter:
-        fetcher.port = cutter.port
-        fetcher.on_chunk = lambda: setattr(cutter, "upstream", (LOOPBACK, other.port))
+    with SshServer(PASSWORD) as other, Proxy((sshd.host, sshd.port), cuts=[20 * MIB]) as proxy:
+        fetcher.port = proxy.port
+        fetcher.on_chunk = lambda: setattr(proxy, "upstream", (LOOPBACK, other.port))
 
         # When
         answer = fetcher.fetch()

@@ -1,4 +1,4 @@
-"""A TCP proxy before an SFTP server that cuts connections after so many bytes, or turns them away."""
+"""A TCP proxy before an SFTP server, which can hold the server's bytes back or cut connections."""
 
 import contextlib
 import socket
@@ -6,33 +6,43 @@ import threading
 from collections.abc import Sequence
 from typing import Self
 
-from tests.integration.fetcher.ssh_server import LOOPBACK
-
 _READ = 64 * 1024
 ALL = 2**62
 
 
-class Cutter:
-    """`cuts` says for each connection in turn after how many bytes from the server it ends; the rest are left whole."""
+class Proxy:
+    """Passes on bytes. After `hold_after` bytes from the server it holds a connection until `release`.
 
-    def __init__(self, upstream: tuple[str, int], cuts: Sequence[int]) -> None:
+    `cuts` says for each connection in turn after how many bytes from the server it ends; those after them are left
+    whole.
+    """
+
+    def __init__(self, upstream: tuple[str, int], *, hold_after: int = ALL, cuts: Sequence[int] = ()) -> None:
         self.upstream = upstream  # of connections to come
+        self.connections = 0
+        self.holding = threading.Event()
+        self._hold_after = hold_after
         self._cuts = [*cuts]
+        self._released = threading.Event()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
-        self._listener = socket.create_server((LOOPBACK, 0))
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.connections = 0
 
     def __enter__(self) -> Self:
         self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
         _end(self._listener)
         self.cut()
         for thread in self._threads:
             thread.join(10)
+
+    def release(self) -> None:
+        """Let everything through from now on."""
+        self._released.set()
 
     def cut(self) -> None:
         """End every connection there is."""
@@ -40,7 +50,7 @@ class Cutter:
             _end(sock)
 
     def _start(self, target: object, *args: object) -> None:
-        thread = threading.Thread(target=target, args=args)  # type: ignore[arg-type]
+        thread = threading.Thread(target=target, args=args, daemon=True)  # type: ignore[arg-type]
         self._threads.append(thread)
         thread.start()
 
@@ -52,14 +62,17 @@ class Cutter:
                 server = socket.create_connection(self.upstream)
                 self._sockets += [client, server]
                 cut = self._cuts.pop(0) if self._cuts else ALL
-                self._start(self._pass_on, client, server, ALL)
-                self._start(self._pass_on, server, client, cut)
+                self._start(self._pass_on, client, server, ALL, ALL)
+                self._start(self._pass_on, server, client, self._hold_after, cut)
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, cut: int) -> None:
-        left = cut
+    def _pass_on(self, source: socket.socket, sink: socket.socket, hold_after: int, cut: int) -> None:
+        passed = 0
         with contextlib.suppress(OSError):
-            while left > 0 and (data := source.recv(min(_READ, left))):
-                left -= len(data)
+            while passed < cut and (data := source.recv(min(_READ, cut - passed))):
+                passed += len(data)
+                if passed > hold_after and not self._released.is_set():
+                    self.holding.set()
+                    self._released.wait()
                 sink.sendall(data)
         for sock in (source, sink):
             _end(sock)
