@@ -24,8 +24,9 @@ down: ## Stop what "make up" started
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
-bench: setup ## Compare downloads and polls with OpenSSH's own client (takes two minutes, wants an idle machine)
+bench: setup ## Compare downloads and polls with OpenSSH's own client (takes four minutes, wants an idle machine)
 	@$(PYTHON) -m tests.bench.download
+	@$(PYTHON) -m tests.bench.servers
 	@$(PYTHON) -m tests.bench.polls
 
 lock: setup ## Lock the packages of pyproject.toml again, with hashes

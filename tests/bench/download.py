@@ -6,12 +6,10 @@
 import json
 import resource
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from ipaddress import IPv4Network
@@ -22,8 +20,7 @@ from services.fetcher.sftp.login import Password
 from services.fetcher.sftp.session import Limits, open_session
 from shared.blobs import Blobs
 from shared.contracts import Endpoint
-from tests.bench.delay import serve
-from tests.bench.openssh import GCM, PASSWORD, PATH, Sftp, server
+from tests.bench.against import GCM, PASSWORD, PATH, Sftp, far, server
 
 MEBIBYTES = 200
 ROUNDS = {0: 7, 50: 3}  # by round trip in milliseconds
@@ -39,28 +36,28 @@ def limits() -> Limits:
     )
 
 
-def endpoint(port: int) -> Endpoint:
+def endpoint(port: int, path: str = PATH) -> Endpoint:
     """Where the file is."""
-    return Endpoint(host="127.0.0.1", port=port, username="crm", path=PATH)
+    return Endpoint(host="127.0.0.1", port=port, username="crm", path=path)
 
 
-def download(port: int, folder: str) -> None:
+def download(port: int, path: str, folder: str) -> None:
     """Bring the file once, and print how long it took, the connection included, and the most memory used."""
     blobs = Blobs(f"file://{folder}")
     begun = time.monotonic()
-    with open_session(endpoint(port), Password(PASSWORD), limits()) as session:
-        session.look(PATH)
-        bytes_seen = Download(session.read(PATH))
+    with open_session(endpoint(port, path), Password(PASSWORD), limits()) as session:
+        session.look(path)
+        bytes_seen = Download(session.read(path))
         blobs.stage(bytes_seen)
-        session.look(PATH)
+        session.look(path)
     seconds = time.monotonic() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     sys.stdout.write(json.dumps({"seconds": seconds, "mib": peak, "checksum": bytes_seen.checksum()}))
 
 
-def ours(port: int, folder: Path) -> tuple[float, float]:
+def ours(port: int, folder: Path, path: str = PATH) -> tuple[float, float]:
     """Seconds and MiB of a download by us."""
-    command = [sys.executable, "-m", "tests.bench.download", str(port), str(folder)]
+    command = [sys.executable, "-m", "tests.bench.download", str(port), path, str(folder)]
     told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     shutil.rmtree(folder)
     return told["seconds"], told["mib"]
@@ -97,16 +94,12 @@ def main() -> None:
         with server(home, MEBIBYTES) as sshd:
             for milliseconds, rounds in ROUNDS.items():
                 print(f"{MEBIBYTES} MiB at {milliseconds} ms round trip, median of {rounds}")  # noqa: T201
-                with socket.create_server(("127.0.0.1", 0)) as listener:
-                    target = ("127.0.0.1", sshd.port)
-                    delay = (listener, target, milliseconds / 2000)
-                    threading.Thread(target=serve, args=delay, daemon=True).start()
-                    port = listener.getsockname()[1] if milliseconds else sshd.port
+                with far(sshd.port, milliseconds) as port:
                     compare(port, home, rounds)
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        download(int(sys.argv[1]), sys.argv[2])
+        download(int(sys.argv[1]), *sys.argv[2:])
     else:
         main()

@@ -11,8 +11,8 @@ import psutil
 
 from services.fetcher.sftp.login import Password
 from services.fetcher.sftp.session import open_session
+from tests.bench.against import PASSWORD, PATH, Sftp, server
 from tests.bench.download import endpoint, limits
-from tests.bench.openssh import PASSWORD, PATH, Sftp, server
 
 POLLS = 100
 

@@ -1,12 +1,17 @@
-"""What we compare ourselves with: the `sftp` command, on a private OpenSSH server."""
+"""What we compare ourselves with, the `sftp` command, and the private servers on which both are measured."""
 
 import os
+import socket
 import subprocess
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.local.servers.sftp_server import SftpServer
 from deploy.local.servers.sshd import Sshd
+from tests.bench.delay import serve
 
 PASSWORD = "bench"
 PATH = "/exports/leads.csv"
@@ -36,12 +41,20 @@ class Sftp:
         return time.monotonic() - begun
 
 
-def server(home: Path, mebibytes: int) -> Sshd:
+def server(home: Path, mebibytes: int, kind: type[SftpServer] = Sshd) -> SftpServer:
     """A server, not started, with one file of random bytes."""
-    made = Sshd(home / "sshd", {"crm": PASSWORD})
+    made = kind(home / kind.__name__.lower(), {"crm": PASSWORD})
     made.files.mkdir(parents=True, exist_ok=True)
-    made.put(PATH, b"")
-    with (made.files / PATH[1:]).open("wb") as file:
+    with made.put(PATH, b"").open("wb") as file:
         for _ in range(mebibytes):
             file.write(os.urandom(1024 * 1024))
     return made
+
+
+@contextmanager
+def far(port: int, milliseconds: int) -> Iterator[int]:
+    """The port of a server behind so long a round trip."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        delay = (listener, ("127.0.0.1", port), milliseconds / 2000)
+        threading.Thread(target=serve, args=delay, daemon=True).start()
+        yield listener.getsockname()[1] if milliseconds else port
