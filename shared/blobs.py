@@ -44,8 +44,13 @@ class Blobs:
         return key
 
     def keep(self, staged: str, key: str) -> None:
-        """Give staged bytes their final name; the same bytes may be kept again."""
-        obstore.rename(self._store, staged, key, overwrite=True)
+        """Give staged bytes their final name, or drop them; the same bytes may be kept again."""
+        try:
+            obstore.rename(self._store, staged, key, overwrite=True)
+        except Exception:
+            with suppress(obstore.exceptions.BaseError):
+                self.drop(staged)
+            raise
 
     def drop(self, staged: str) -> None:
         """Forget bytes that are not needed, if they are there."""

@@ -9,9 +9,11 @@ from typing import NamedTuple
 from services.fetcher.core.changes import Look, unmarked
 from services.fetcher.core.choice import newest
 from services.fetcher.sftp.failure import LookFailed
-from services.fetcher.sftp.session import Session
+from services.fetcher.sftp.session import Entry, Session
 from shared import file_path
 
+_MOST_LINKS = 50  # each costs a round trip
+_NO_FILE = frozenset({"file_not_found", "permission_denied", "is_a_directory", "not_a_file"})
 # In UTC: tomorrow has begun where time zones are ahead, and an export of Friday is the newest one on Monday.
 _DAYS_FROM_TODAY = range(1, -7, -1)
 
@@ -28,10 +30,10 @@ def find(session: Session, pattern: str, *, most_entries: int) -> Found:
     if not file_path.is_pattern(pattern):
         return Found(pattern, session.look(pattern))
     tried = _candidates(pattern)
-    entries = cache(lambda folder: [(found.name, found.look) for found in session.entries(folder, most_entries)])
+    entries = cache(lambda folder: session.entries(folder, most_entries))
     for candidate in tried:
         with _absence_allowed():
-            path = _chosen(candidate, entries) if "*" in candidate else candidate
+            path = _chosen(session, candidate, entries) if "*" in candidate else candidate
             return Found(path, session.look(path))
     detail = f"no file fits {pattern}" + (f"; the newest that was tried is {tried[0]}" if len(tried) > 1 else "")
     raise LookFailed("file", "file_not_found", detail)
@@ -54,12 +56,28 @@ def _candidates(pattern: str) -> list[str]:
     return list(dict.fromkeys(file_path.dated(pattern, today + timedelta(days)) for days in _DAYS_FROM_TODAY))
 
 
-def _chosen(pattern: str, entries: Callable[[str], list[tuple[str, Look]]]) -> str:
+def _chosen(session: Session, pattern: str, entries: Callable[[str], list[Entry]]) -> str:
     folder, _, name = pattern.rpartition("/")
-    chosen = newest(name, entries(folder or "/"))
+    fitting = [entry for entry in entries(folder or "/") if file_path.matches(name, entry.name)]
+    links = [entry for entry in fitting if entry.is_link]
+    if len(links) > _MOST_LINKS:
+        raise LookFailed("file", "too_many_files", f"more than {_MOST_LINKS} links fit {name}")
+    looks = [(entry.name, entry.look) for entry in fitting if not entry.is_link]
+    looks += [(link.name, look) for link in links if (look := _behind(session, f"{folder}/{link.name}"))]
+    chosen = newest(looks)
     if chosen is None:
         raise LookFailed("file", "file_not_found")
     return f"{folder}/{chosen}"
+
+
+def _behind(session: Session, link: str) -> Look | None:
+    """What the server says of the file that a link leads to; None when it leads to none."""
+    try:
+        return session.look(link)
+    except LookFailed as failure:
+        if failure.code not in _NO_FILE:
+            raise
+        return None
 
 
 @contextmanager

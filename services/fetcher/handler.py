@@ -54,7 +54,7 @@ class Handler:
         self._sender = sender
         self._metrics = metrics
         self.heartbeat = Heartbeat(sender)
-        self._intake = Intake(settings, blobs, self.heartbeat, metrics, clock)
+        self._intake = Intake(settings, blobs, metrics, clock)
         self._previews = Previews(settings, blobs, sender)
 
     def on_fetch(self, request: FetchRequested) -> None:
@@ -64,7 +64,7 @@ class Handler:
             request.endpoint, request.org_id, request.connector_id, seconds=self._settings.fetch_seconds
         )
         try:
-            with self._metrics.fetch_seconds.time(), visit:
+            with self._metrics.fetch_seconds.time(), self.heartbeat.of(request.run_id, visit), visit:
                 answer = self._look(request, visit)
         except LookFailed as failure:
             answer = answers.failed(request, visit.seen, failure)
@@ -75,14 +75,14 @@ class Handler:
         looked_at = datetime.now(UTC)
         session = visit.open()
         found = find(session, request.endpoint.path, most_entries=self._settings.max_entries)
-        visit.found(found.path)
+        visit.note(path=found.path)
         unchanged = partial(answers.unchanged, request, found.look, looked_at)
         step = changes.decide(request.known, found.path, found.look, full_check=request.full_check)
         if isinstance(step, changes.Unchanged):
             return unchanged(visit.seen, step.detail, downloaded=False)
         check_marker(session, request.endpoint.done_marker, found)
         log.info("file.downloading", reason=step.reason, size=found.look.size)
-        brought = self._intake.bring(request.run_id, visit, session, found)
+        brought = self._intake.bring(visit, session, found)
         if request.known is not None and request.known.checksum == brought.checksum:
             self._blobs.drop(brought.staged)
             return unchanged(visit.seen, "same content", downloaded=True)
@@ -109,7 +109,7 @@ class Handler:
             with visit:
                 session = visit.open()
                 found = find(session, request.endpoint.path, most_entries=self._settings.max_entries)
-                visit.found(found.path)
+                visit.note(path=found.path)
                 session.check_readable(found.path)
                 self._answer_test(answers.passed(request, visit.seen, found.look), begun)
                 self._previews.bring(request, session, found)

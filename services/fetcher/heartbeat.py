@@ -22,36 +22,37 @@ class Sender(Protocol):
 
 
 class Receiving(Protocol):
-    """Whatever counts the bytes that it has received."""
+    """Whatever counts the bytes that it has received so far."""
 
     received: int
 
 
 class Heartbeat:
-    """The downloads in hand; call `beat` several times within the scheduler's lease."""
+    """The looks in hand; call `beat` several times within the scheduler's lease."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._lock = threading.Lock()
-        self._downloads: dict[UUID, Receiving] = {}
+        self._looks: list[tuple[UUID, Receiving]] = []  # a run that was sent twice may be there twice
 
     @contextmanager
-    def of(self, run_id: UUID, download: Receiving) -> Iterator[None]:
-        """Report the download for as long as it takes."""
+    def of(self, run_id: UUID, look: Receiving) -> Iterator[None]:
+        """Report the look for as long as it takes."""
+        in_hand = (run_id, look)
         with self._lock:
-            self._downloads[run_id] = download
+            self._looks.append(in_hand)
         try:
             yield
         finally:
             with self._lock:
-                self._downloads.pop(run_id, None)
+                self._looks.remove(in_hand)
 
     def beat(self) -> None:
-        """Report every download in hand."""
+        """Report every look in hand."""
         with self._lock:
-            downloads = list(self._downloads.items())
-        for run_id, download in downloads:
-            report = FetchProgressed(run_id=run_id, phase="downloading", received_bytes=download.received)
+            looks = list(self._looks)
+        for run_id, look in looks:
+            report = FetchProgressed(run_id=run_id, phase="downloading", received_bytes=look.received)
             send_hint(self._sender, report)
 
 

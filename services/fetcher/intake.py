@@ -3,13 +3,11 @@
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
-from uuid import UUID
 
 from services.fetcher.core.changes import unsettled
 from services.fetcher.core.pace import Pace
 from services.fetcher.download import Download
 from services.fetcher.find import Found
-from services.fetcher.heartbeat import Heartbeat
 from services.fetcher.settings import Settings
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.session import Session
@@ -35,16 +33,13 @@ class Brought:
 class Intake:
     """Reads, watches, unpacks, hashes and stores in one pass."""
 
-    def __init__(
-        self, settings: Settings, blobs: Blobs, heartbeat: Heartbeat, metrics: Metrics, clock: Callable[[], float]
-    ) -> None:
+    def __init__(self, settings: Settings, blobs: Blobs, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._settings = settings
         self._blobs = blobs
-        self._heartbeat = heartbeat
         self._metrics = metrics
         self._clock = clock  # seconds from any beginning
 
-    def bring(self, run_id: UUID, visit: Visit, session: Session, found: Found) -> Brought:
+    def bring(self, visit: Visit, session: Session, found: Found) -> Brought:
         """The file, staged. A LookFailed leaves nothing; its code is `not_settled` if the file did not hold still."""
         if found.look.size is not None and found.look.size > self._settings.max_file_bytes:
             raise LookFailed("file", "file_too_large", f"the file has {found.look.size} bytes")
@@ -54,11 +49,12 @@ class Intake:
             found,
             most_resumes=self._settings.max_resumes,
             pause=self._settings.resume_pause_seconds,
+            clock=self._clock,
         )
         chunks = self._watched(transfer)
         content = Content(chunks, self._settings.max_file_bytes, self._settings.max_unpack_ratio)
         whole = Download(content)
-        staged = self._staged(run_id, transfer, chunks, whole)
+        staged = self._staged(transfer, chunks, whole)
         try:
             _check_settled(transfer, transfer.received)
         except LookFailed:
@@ -66,9 +62,9 @@ class Intake:
             raise
         return Brought(staged, whole.checksum(), whole.received, content.packed_checksum)
 
-    def _staged(self, run_id: UUID, transfer: Transfer, chunks: Generator[bytes], whole: Download) -> str:
+    def _staged(self, transfer: Transfer, chunks: Generator[bytes], whole: Download) -> str:
         try:
-            with self._heartbeat.of(run_id, transfer), closing(chunks):
+            with closing(chunks):
                 return self._blobs.stage(whole)
         except LookFailed as failure:
             if failure.code in _ARCHIVE_CODES:
@@ -79,18 +75,16 @@ class Intake:
     def _watched(self, transfer: Transfer) -> Generator[bytes]:
         """The file's bytes; a transfer that is too large or too slow is broken off."""
         pace = Pace(self._settings.min_bytes_per_minute)
-        chunks = iter(transfer)
-        while True:
-            begun = self._clock()
-            chunk = next(chunks, None)
-            if chunk is None:
-                return
+        waited = 0.0
+        for chunk in transfer:
             if transfer.received > self._settings.max_file_bytes:
                 raise LookFailed("file", "file_too_large", "the server sent more bytes than allowed")
-            if pace.too_slow(self._clock() - begun, len(chunk)):
+            if pace.too_slow(transfer.waited - waited, len(chunk)):
                 raise LookFailed("file", "transfer_broken", "the server sends too slowly")
+            waited = transfer.waited
             self._metrics.fetched_bytes.inc(len(chunk))
-            yield chunk
+            if chunk:
+                yield chunk
 
 
 def _check_settled(transfer: Transfer, received: int | None) -> None:

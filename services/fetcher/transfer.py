@@ -1,7 +1,7 @@
 """The bytes of a remote file: a transfer that breaks off far into it goes on where it was, in a new session."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 
 import structlog
 
@@ -21,21 +21,33 @@ _WORTH_IT_BYTES = 8 * 1024 * 1024
 class Transfer:
     """Iterates over the file's bytes once; a new session may take the place of the one given."""
 
-    def __init__(self, visit: Visit, session: Session, found: Found, *, most_resumes: int, pause: float) -> None:
+    def __init__(
+        self,
+        visit: Visit,
+        session: Session,
+        found: Found,
+        *,
+        most_resumes: int,
+        pause: float,
+        clock: Callable[[], float],
+    ) -> None:
         self._visit = visit
         self.found = found
         self._resumes_left = most_resumes
         self._pause = pause  # seconds before each login: a server needs some to notice that the old session is gone
         self._session = session
+        self._clock = clock
         self.received = 0
+        self.waited = 0.0  # seconds for bytes, those for new sessions not counted
 
     def __iter__(self) -> Generator[bytes]:
         """LookFailed when the transfer breaks for good; with `not_settled` when the file is another one by then."""
         while True:
             begun_at = self.received
             try:
-                for chunk in self._session.read(self.found.path, offset=self.received):
+                for chunk in self._timed(self._session.read(self.found.path, offset=self.received)):
                     self.received += len(chunk)
+                    self._visit.received = self.received
                     yield chunk
             except LookFailed as failure:
                 if not self._may_resume(failure, self.received - begun_at):
@@ -43,6 +55,15 @@ class Transfer:
                 self._resume(failure)
             else:
                 return
+
+    def _timed(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        while True:
+            begun = self._clock()
+            chunk = next(chunks, None)
+            self.waited += self._clock() - begun
+            if chunk is None:
+                return
+            yield chunk
 
     def look(self) -> Look:
         """What the server says of the file now; where the connection broke meanwhile, over a new one."""

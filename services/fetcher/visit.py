@@ -22,6 +22,7 @@ class Visit:
         self._latest = time.monotonic() + limits.session_seconds
         self._opened = ExitStack()
         self.seen = Seen()  # what is known of the server and the file so far
+        self.received = 0  # bytes of the file
 
     def __enter__(self) -> Self:
         return self
@@ -41,12 +42,10 @@ class Visit:
         """A new session after the one there was; it has to show the same host key. LookFailed when it cannot be had."""
         self._opened.close()
         limits = replace(self._limits, session_seconds=self.seconds_left)
-        session = self._opened.enter_context(open_session(self._endpoint, self._credentials(), limits))
+        session = self._opened.enter_context(open_session(self._endpoint, self._credentials(), limits, self.note))
         self._endpoint = self._endpoint.model_copy(update={"host_keys": (session.host_key,)})
-        told = {name: getattr(session, name) for name in ("host_key", "address", "algorithms")}
-        self.seen = self.seen.model_copy(update=told)
         return session
 
-    def found(self, path: str) -> None:
-        """Note where the file lies."""
-        self.seen = self.seen.model_copy(update={"path": path})
+    def note(self, **found: str) -> None:
+        """Note something of the server or the file, by the name of the field of `Seen`."""
+        self.seen = self.seen.model_copy(update=found)

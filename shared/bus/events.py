@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -169,6 +170,9 @@ def park(channel: BlockingChannel, body: bytes, reason: str) -> None:
     channel.basic_publish("", PARKED_QUEUE, json.dumps(content).encode(), _PERSISTENT, mandatory=True)
 
 
+_SECRET_WORDS = (*(name.replace("_", "") for name in SECRET_FIELDS), "privatekey", "database64")
+
+
 def masked(body: bytes) -> Any:
     """The event with the values of its secret fields replaced; None when it is not JSON."""
     try:
@@ -187,4 +191,6 @@ def _mask(value: Any) -> Any:
 
 
 def _secret(text: str) -> bool:
-    return any(name in text.casefold() for name in (*SECRET_FIELDS, "data_base64"))
+    """Whether it names a secret, however that is spelled, or may hold one."""
+    letters = re.sub(r"[\W_]", "", text.casefold())
+    return any(name in letters for name in _SECRET_WORDS)

@@ -172,3 +172,14 @@ def test_added_bytes_are_found(blobs: Blobs, folder: Path, org_id: UUID) -> None
 def test_the_store_is_ready_as_long_as_it_answers(blobs: Blobs, folder: Path) -> None:
     assert blobs.ready()
     assert files(folder) == []
+
+
+def test_bytes_that_cannot_be_kept_are_dropped(tmp_path: Path) -> None:
+    blobs = Blobs(f"file://{tmp_path}")
+    staged = blobs.stage([b"a"])
+    (tmp_path / "org").touch()  # a file where a folder has to be
+
+    with pytest.raises(Exception, match="org"):
+        blobs.keep(staged, "org/a")
+
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["org"]

@@ -17,6 +17,7 @@ from services.fetcher.sftp.messages import (
     Attributes,
     Fields,
     Kind,
+    ProtocolError,
     StatusError,
     largest_read,
     names,
@@ -47,7 +48,10 @@ class SftpClient:
         return Fields(self._answers.answer(Kind.STAT, string(path.encode()), Kind.ATTRS)).attributes()
 
     def read(self, path: str, *, offset: int = 0, limit: int | None = None) -> Iterator[bytes]:
-        """The file's bytes from `offset` on, in order, or the first `limit` of them, up to where the server ends."""
+        """The file's bytes from `offset` on, in order, or the first `limit` of them, up to where the server ends.
+
+        An answer that brings no byte that is next in order gives an empty piece, so that a caller can watch the time.
+        """
         end = sys.maxsize if limit is None else offset + limit
         with self._opened(Kind.OPEN, string(path.encode()) + uint32(_OPEN_READ) + uint32(0)) as handle:
             yield from self._read_ahead(handle, Blocks(offset, end, self._most_at_once()))
@@ -60,7 +64,10 @@ class SftpClient:
                 answer = self._answers.take()
                 if answer.number == number and is_end(answer):
                     return
-                yield from names(expect(answer, Kind.NAME))
+                found = names(expect(answer, Kind.NAME))
+                if not found:
+                    raise ProtocolError("an answer without an entry")
+                yield from found
 
     def close(self) -> None:
         """Close the channel; the connection is the caller's."""
@@ -95,7 +102,12 @@ class SftpClient:
                 for block in blocks.to_ask():
                     self._ask_for(handle, blocks, block)
                 self._take(handle, blocks)
-                yield from blocks.ready()
+                came = False
+                for data in blocks.ready():
+                    yield data
+                    came = True
+                if not came:
+                    yield b""
         finally:
             for number in blocks.numbers:
                 self._answers.abandon(number)

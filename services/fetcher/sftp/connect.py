@@ -36,7 +36,7 @@ def connect(
         raise LookFailed("address", "address_blocked")
     sock = first_that_answers(list(dict.fromkeys(addresses))[:_ADDRESSES], port, seconds)
     try:
-        return sock, _checked_peer(sock, allowed_networks)
+        return sock, checked_peer(sock, allowed_networks)
     except BaseException:
         sock.close()
         raise
@@ -60,7 +60,8 @@ def first_that_answers(addresses: Iterable[str], port: int, seconds: float) -> s
     raise failed
 
 
-def _checked_peer(sock: socket.socket, allowed_networks: Sequence[Network]) -> str:
+def checked_peer(sock: socket.socket, allowed_networks: Sequence[Network]) -> str:
+    """The address at the other end; LookFailed when it must not be connected to, whatever led there."""
     try:
         address = str(sock.getpeername()[0])
         # Without it each login waits 40 ms for a delayed acknowledgement.

@@ -10,13 +10,15 @@ from collections import deque
 import paramiko
 from paramiko.buffered_pipe import PipeTimeout
 
+_SMALL_BYTES = 1024
+
 
 class Inbox:
     """Filled by the transport's thread, read by one other. `room` is the window that the server was given."""
 
     def __init__(self, room: int) -> None:
         self._room = room
-        self._parts: deque[memoryview] = deque()
+        self._parts: deque[bytes | bytearray | memoryview] = deque()
         self._size = 0
         self._wanted = 1
         self._closed = False
@@ -25,12 +27,22 @@ class Inbox:
     def feed(self, data: bytes | memoryview) -> None:
         """Take what came; SSHException when it is more than there is room for."""
         with self._changed:
-            self._parts.append(memoryview(data))
+            self._keep(data)
             self._size += len(data)
             if self._size > self._room:
                 raise paramiko.SSHException("the server sends more than its window")
             if self._size >= self._wanted:
                 self._changed.notify()
+
+    def _keep(self, data: bytes | memoryview) -> None:
+        """Put small parts together: each that is kept alone costs some hundred bytes."""
+        last = self._parts[-1] if self._parts else None
+        if len(data) >= _SMALL_BYTES:
+            self._parts.append(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._parts.append(bytearray(data))
 
     def read(self, nbytes: int, timeout: float | None = None) -> bytes:
         """Exactly so many bytes, in one piece; fewer when the channel was closed before; PipeTimeout after a while."""
@@ -45,14 +57,15 @@ class Inbox:
             parts = self._take(min(nbytes, self._size))
         return b"".join(parts)
 
-    def _take(self, size: int) -> list[memoryview]:
+    def _take(self, size: int) -> list[bytes | bytearray | memoryview]:
         self._size -= size
         parts = []
         while size:
             part = self._parts.popleft()
             if len(part) > size:
-                self._parts.appendleft(part[size:])
-                part = part[:size]
+                view = memoryview(part)
+                self._parts.appendleft(view[size:])
+                part = view[:size]
             parts.append(part)
             size -= len(part)
         return parts

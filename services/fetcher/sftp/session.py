@@ -3,7 +3,8 @@
 import contextlib
 import re
 import stat
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import paramiko
@@ -38,21 +39,24 @@ class Limits:
     allowed_networks: Sequence[Network] = ()
     refused_ports: Collection[int] = ()
     session_seconds: float = 14_400  # for everything after connecting
+    listing_seconds: float = 60.0  # for a folder
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file in a folder."""
+    """A file in a folder, or a link that may lead to one; then the look is one at the link."""
 
     name: str
     look: Look
+    is_link: bool = False
 
 
 class Session:
     """A logged-in SFTP session. Its methods raise LookFailed at the step `file`."""
 
-    def __init__(self, client: SftpClient, greeted: Greeted, address: str) -> None:
+    def __init__(self, client: SftpClient, greeted: Greeted, address: str, listing_seconds: float) -> None:
         self._client = client
+        self._listing_seconds = listing_seconds
         self.host_key = greeted.host_key
         self.algorithms = greeted.algorithms
         self.address = address
@@ -78,25 +82,39 @@ class Session:
             yield from self._client.read(path, offset=offset, limit=limit)
 
     def entries(self, folder: str, most: int) -> list[Entry]:
-        """The files of a folder whose names can be files' paths; `too_many_files` beyond so many entries."""
+        """The files of a folder whose names can be files' paths, and its links, whatever they lead to.
+
+        LookFailed with `too_many_files` beyond so many entries, with `timed_out` when it takes too long.
+        """
         found = []
+        latest = time.monotonic() + self._listing_seconds
         with translated("file"):
             for number, (raw, attributes) in enumerate(self._client.list(folder)):
                 if number == most + 2:  # "." and ".." come on top
                     raise LookFailed("file", "too_many_files")
+                if time.monotonic() > latest:
+                    raise LookFailed("file", "timed_out", "the server lists the folder too slowly")
                 name = _name(raw)
-                if name is not None and _may_be_file(attributes):
-                    found.append(Entry(name, Look(attributes.size, attributes.mtime)))
+                is_link = attributes.mode is not None and stat.S_ISLNK(attributes.mode)
+                if name is not None and (is_link or _may_be_file(attributes)):
+                    found.append(Entry(name, Look(attributes.size, attributes.mtime), is_link))
         if len(found) > most:
             raise LookFailed("file", "too_many_files")
         return found
 
 
+def _note_nothing(**_found: str) -> None:
+    pass
+
+
 @contextlib.contextmanager
-def open_session(endpoint: Endpoint, credentials: Credentials, limits: Limits) -> Iterator[Session]:
+def open_session(
+    endpoint: Endpoint, credentials: Credentials, limits: Limits, note: Callable[..., None] = _note_nothing
+) -> Iterator[Session]:
     """A session that is closed whatever happens; LookFailed when it cannot be had.
 
-    The secret is sent only after the server has shown an accepted host key, and at most once.
+    The secret is sent only after the server has shown an accepted host key, and at most once. `note` is told `address`,
+    `host_key` and `algorithms` as soon as each is known, also when no session comes of it.
     """
     secret = read_secret(credentials)
     sock, address = connect(
@@ -106,20 +124,23 @@ def open_session(endpoint: Endpoint, credentials: Credentials, limits: Limits) -
         allowed_networks=limits.allowed_networks,
         refused_ports=limits.refused_ports,
     )
+    note(address=address)
     with (
         contextlib.closing(sock),
         opened(sock, limits.connect_seconds) as transport,
         deadline(transport, limits.session_seconds, "file", "timed_out"),
     ):
-        yield _begin(transport, endpoint, secret, limits, address)
+        with deadline(transport, limits.connect_seconds, "connect", "connect_timeout"):
+            greeted = shake_hands(transport, endpoint.host_keys)
+        note(host_key=greeted.host_key, algorithms=greeted.algorithms)
+        client = _log_in(transport, endpoint.username, secret, limits)
+        yield Session(client, greeted, address, limits.listing_seconds)
 
 
-def _begin(transport: Transport, endpoint: Endpoint, secret: Secret, limits: Limits, address: str) -> Session:
-    with deadline(transport, limits.connect_seconds, "connect", "connect_timeout"):
-        greeted = shake_hands(transport, endpoint.host_keys)
+def _log_in(transport: Transport, username: str, secret: Secret, limits: Limits) -> SftpClient:
     with deadline(transport, limits.login_seconds, "login", "timed_out"):
-        log_in(transport, endpoint.username, secret)
-        return Session(_start_sftp(transport, limits.read_seconds), greeted, address)
+        log_in(transport, username, secret)
+        return _start_sftp(transport, limits.read_seconds)
 
 
 def _start_sftp(transport: Transport, seconds: float) -> SftpClient:

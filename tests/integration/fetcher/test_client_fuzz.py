@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from services.fetcher.sftp.client import SftpClient
+from services.fetcher.sftp.failure import LookFailed
+from services.fetcher.sftp.handshake import Greeted
 from services.fetcher.sftp.messages import (
     LIMITS,
     Attributes,
@@ -24,6 +26,7 @@ from services.fetcher.sftp.messages import (
     uint32,
     uint64,
 )
+from services.fetcher.sftp.session import Session
 
 CONTENT = random.Random(5).randbytes(1_500_000)
 SECONDS = 0.3
@@ -195,29 +198,56 @@ def test_a_server_that_is_no_server_of_this_protocol_is_refused() -> None:
             SftpClient(ours, SECONDS)
 
 
-def test_an_endless_folder_is_read_only_as_far_as_it_is_asked_for() -> None:
+def test_an_answer_without_an_entry_ends_a_listing() -> None:
     ours, theirs = socket.socketpair()
+    replies = [
+        string(bytes([Kind.VERSION]) + uint32(3)),
+        packet(Kind.HANDLE, 1, string(b"h")),
+        packet(Kind.NAME, 2, uint32(0)),
+    ]
+    with ours, theirs:
+        theirs.sendall(b"".join(replies))
+        with pytest.raises(ProtocolError):
+            next(SftpClient(ours, SECONDS).list("/exports"))
+
+
+@contextlib.contextmanager
+def endless_folder(pause: float) -> Iterator[SftpClient]:
+    """A server that names files for ever, a hundred at a time."""
+    ours, theirs = socket.socketpair()
+    entry = string(b"caf\xe9.csv") + string(b"") + uint32(0)
 
     def serve() -> None:
-        stream = theirs.makefile("rb")
-        with contextlib.suppress(OSError), stream, theirs:
+        with contextlib.suppress(OSError), theirs.makefile("rb") as stream, theirs:
             while head := stream.read(4):
                 body = stream.read(int.from_bytes(head, "big"))
                 number = int.from_bytes(body[1:5], "big")
-                entry = string(b"caf\xe9.csv") + string(b"") + uint32(0)
                 replies = {
                     Kind.INIT: string(bytes([Kind.VERSION]) + uint32(3)),
                     Kind.OPENDIR: packet(Kind.HANDLE, number, string(b"h")),
                     Kind.READDIR: packet(Kind.NAME, number, uint32(100) + entry * 100),
                 }
+                time.sleep(pause if body[0] == Kind.READDIR else 0)
                 theirs.sendall(replies.get(Kind(body[0]), status(number, Status.OK)))
 
     thread = threading.Thread(target=serve)
     thread.start()
     with ours:
-        entries = SftpClient(ours, SECONDS).list("/exports")
-        seen = [next(entries) for _ in range(10_000)]
-        entries.close()  # type: ignore[attr-defined]
+        yield SftpClient(ours, SECONDS)
     thread.join(10)
 
+
+def test_an_endless_folder_is_read_only_as_far_as_it_is_asked_for() -> None:
+    with endless_folder(0) as client:
+        entries = client.list("/exports")
+        seen = [next(entries) for _ in range(10_000)]
+        entries.close()  # type: ignore[attr-defined]
+
     assert set(seen) == {(b"caf\xe9.csv", Attributes(None, None, None))}
+
+
+def test_a_folder_that_is_named_slowly_has_an_end() -> None:
+    with endless_folder(0.05) as client:
+        session = Session(client, Greeted("", ""), "", listing_seconds=0.2)
+        with pytest.raises(LookFailed, match="file: timed_out"):
+            session.entries("/exports", 1_000_000)

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import pytest
 from nacl.public import PrivateKey
+from paramiko.sftp import SFTP_EOF
 
 from deploy.local.servers.sshd import Sshd
 from shared.blobs import Blobs
@@ -204,9 +205,9 @@ def test_what_was_sealed_as_a_key_but_is_none_is_unreadable(fetcher: Fetcher) ->
 
 @pytest.mark.parametrize(("least", "code"), [(100_000_000, "transfer_broken"), (1, None)])
 def test_a_download_that_is_too_slow_is_broken_off(fetcher: Fetcher, sshd: Sshd, least: int, code: str | None) -> None:
-    # Given a clock on which each chunk takes half a minute
+    # Given a clock on which each chunk takes ten seconds
     sshd.put(PATH, bytes(3 * MIB), mtime=OLD)
-    fetcher.clock = partial(next, itertools.count(step=30))
+    fetcher.clock = partial(next, itertools.count(step=10))
 
     # When
     answer = fetcher.fetch(settings={"min_bytes_per_minute": least})
@@ -214,6 +215,41 @@ def test_a_download_that_is_too_slow_is_broken_off(fetcher: Fetcher, sshd: Sshd,
     # Then
     assert getattr(answer, "code", None) == code
     assert code is None or (answer.detail, fetcher.blobs()) == ("the server sends too slowly", [])
+
+
+def test_a_server_that_drips_is_as_slow_as_its_bytes(fetcher: Fetcher) -> None:
+    # Given a server that gives a byte an answer, and a clock on which each takes ten seconds
+    fetcher.clock = partial(next, itertools.count(step=10))
+    with SshServer(PASSWORD, lambda at, _length: CONTENT[at : at + 1] or SFTP_EOF, size=len(CONTENT)) as server:
+        fetcher.port = server.port
+
+        # When
+        answer = fetcher.fetch(settings={"min_bytes_per_minute": 1000})
+
+    # Then
+    assert (answer.code, answer.detail) == ("transfer_broken", "the server sends too slowly")
+
+
+def test_a_refused_login_tells_whom_it_was_refused_by(fetcher: Fetcher, sshd: Sshd) -> None:
+    answer = fetcher.fetch(sealed_password=fetcher.sealed("wrong"))
+
+    assert answer.code == "login_refused"
+    assert (answer.host_key, answer.address) == (f"ssh-ed25519 {sshd.fingerprint}", LOOPBACK)
+    assert "aes128-gcm@openssh.com" in answer.algorithms.split()
+
+
+def test_a_look_is_alive_before_the_first_byte(fetcher: Fetcher, sshd: Sshd) -> None:
+    # Given that a beat comes while the fetcher connects
+    sshd.put(PATH, CONTENT, mtime=OLD)
+    handler = fetcher.handler()
+    beat = threading.Timer(0.01, handler.heartbeat.beat)
+    fetcher.sender.on_job = lambda job: beat.start() if getattr(job, "phase", "") == "started" else None
+
+    # When
+    handler.on_fetch(fetcher.request())
+
+    # Then
+    assert fetcher.sender.phases == ["started", "downloading", "stored"]
 
 
 def test_a_look_has_a_budget_for_all_its_time(fetcher: Fetcher) -> None:

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from deploy.local.servers.ports import free_port
 from deploy.local.servers.sshd import Sshd
-from services.fetcher.sftp.connect import first_that_answers
+from services.fetcher.sftp.connect import checked_peer, first_that_answers
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.login import Credentials, PrivateKey
 from services.fetcher.sftp.session import open_session
@@ -187,6 +188,13 @@ def test_no_connection_is_made_to_an_address_that_is_not_allowed(host: str) -> N
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+def test_the_peer_is_checked_whatever_led_to_it() -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener, socket.create_connection(listener.getsockname()) as sock:
+        assert checked_peer(sock, [IPv4Network("127.0.0.0/8")]) == LOOPBACK
+        with pytest.raises(LookFailed, match="address: address_blocked"):
+            checked_peer(sock, [])
 
 
 def test_the_next_address_is_tried_when_one_does_not_answer(sshd: Sshd) -> None:

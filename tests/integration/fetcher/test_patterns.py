@@ -112,3 +112,25 @@ def test_a_name_that_is_no_text_hides_no_other_file(fetcher: Fetcher, sshd: Sshd
     sshd.put("/exports/leads_1.csv", CONTENT, mtime=OLD)
 
     assert fetcher.fetch(path="/exports/leads_*.csv").path == "/exports/leads_1.csv"
+
+
+def test_a_star_sees_links_as_the_files_that_they_lead_to(fetcher: Fetcher, sshd: Sshd) -> None:
+    # Given a link to the newest export, and links that lead to no file
+    sshd.put("/exports/store/b", CONTENT + b"new", mtime=OLD + 5)
+    sshd.put("/exports/leads_9.csv", CONTENT, mtime=OLD)
+    for name, target in (("leads_1.csv", "store/b"), ("leads_2.csv", "nowhere"), ("leads_3.csv", "store")):
+        (sshd.files / "exports" / name).symlink_to(target)
+
+    # When
+    answer = fetcher.fetch(path="/exports/leads_*.csv")
+
+    # Then
+    assert isinstance(answer, ImportRequested)
+    assert (answer.path, answer.mtime) == ("/exports/leads_1.csv", OLD + 5)
+
+
+def test_only_so_many_links_are_followed(fetcher: Fetcher, sshd: Sshd) -> None:
+    for number in range(51):
+        (sshd.files / "exports" / f"leads_{number}.csv").symlink_to("nowhere")
+
+    assert fetcher.fetch(path="/exports/leads_*.csv").code == "too_many_files"

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import random
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from shared.blobs import Blobs
 from shared.contracts import ImportRequested
 from tests.conftest import PASSWORD
 from tests.integration.fetcher.looks import CONTENT, MIB, OLD, PATH, Fetcher
-from tests.integration.fetcher.ssh_server import LOOPBACK, PINNED, SshServer
+from tests.integration.fetcher.ssh_server import LOOPBACK, PINNED, Door, SshServer, disconnect, served
 from tests.proxy import Proxy
 
 BIG = random.Random(5).randbytes(40 * MIB)
@@ -146,6 +147,38 @@ def test_a_login_that_is_refused_meanwhile_is_not_tried_twice(fetcher: Fetcher, 
     assert (answer.verdict, answer.code, connections) == ("failed", "login_refused", 2)
     assert sshd.log_path.read_text().count("Failed password") == refused + 1
     assert fetcher.blobs() == []
+
+
+def test_a_login_that_ends_without_an_answer_is_not_tried_twice(fetcher: Fetcher) -> None:
+    # Given a server that may have refused the second login by ending the connection
+    turned_away = Door(before_refusal=disconnect("Bye"))
+    with (
+        SshServer(PASSWORD, served(BIG), size=len(BIG)) as server,
+        SshServer("another", door=turned_away) as later,
+        Proxy((LOOPBACK, server.port), cuts=[20 * MIB]) as proxy,
+    ):
+        fetcher.port = proxy.port
+        fetcher.on_chunk = lambda: setattr(proxy, "upstream", (LOOPBACK, later.port))
+
+        # When
+        answer = fetcher.fetch()
+
+    # Then
+    assert (answer.verdict, answer.code) == ("failed", "connection_lost")
+    assert (len(later.attempts), proxy.connections) == (1, 2)
+
+
+def test_time_spent_on_new_logins_is_not_taken_for_a_slow_server(fetcher: Fetcher, sshd: Sshd) -> None:
+    # Given a clock on which a pause takes two and a half minutes
+    sshd.put(PATH, BIG, mtime=OLD)
+    fetcher.clock = lambda: time.monotonic() * 100
+
+    # When
+    answer, connections = fetched_over(fetcher, sshd, [20 * MIB], resume_pause_seconds=1.5, min_bytes_per_minute=30_000)
+
+    # Then
+    assert isinstance(answer, ImportRequested)
+    assert connections == 2
 
 
 def test_a_server_with_another_host_key_gets_no_second_login(fetcher: Fetcher, sshd: Sshd) -> None:

@@ -71,6 +71,8 @@ def test_a_secret_is_masked_at_any_depth(name: str) -> None:
         [json.dumps({"data": {"password": PASSWORD}})],
         {"Password": PASSWORD, "new_password": PASSWORD, "PASSPHRASE": PASSWORD},
         {"data_base64": PASSWORD},
+        {"privateKey": PASSWORD, "private-key": PASSWORD, "Private Key": PASSWORD},
+        {"key": f"-----BEGIN OPENSSH PRIVATE KEY-----\n{PASSWORD}"},
     ],
 )
 def test_a_secret_is_masked_also_where_a_broken_sender_puts_it(data: Any) -> None:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import tracemalloc
 
 import paramiko
 import pytest
@@ -54,6 +55,22 @@ def test_a_closed_inbox_gives_what_it_has_and_then_nothing() -> None:
     inbox.close()
 
     assert (inbox.read(5, None), inbox.read(5, None)) == (b"ab", b"")
+
+
+def test_a_flood_of_tiny_or_empty_parts_costs_no_more_than_its_bytes() -> None:
+    inbox = Inbox(10_000_000)
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+
+    for _ in range(200_000):
+        inbox.feed(b"")
+        inbox.feed(b"x")
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - before < 2_000_000
+    assert inbox.read(200_000, 1.0) == b"x" * 200_000
 
 
 def test_more_than_the_window_is_refused() -> None:

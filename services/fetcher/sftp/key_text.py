@@ -1,0 +1,129 @@
+"""Takes the text of a private key apart, strictly, and tells what it costs to open before anything is computed.
+
+The libraries skip what they do not know and do as much work as a key asks for, so they are given only what was
+understood here, written anew.
+"""
+
+import base64
+import binascii
+import re
+from dataclasses import dataclass, field
+
+from services.fetcher.sftp.messages import Fields, ProtocolError
+
+MOST_ROUNDS = 100  # of bcrypt: about 0.8 s; ssh-keygen makes 16 to 24
+MOST_ITERATIONS = 1_000_000  # of PBKDF2: 0.2 to 0.5 s; openssl makes 2,048
+# An RSA key of 16,384 bits has 9,300, and the rest is a comment's; larger numbers take minutes to check.
+_MOST_BYTES = 12_000
+_BLOCK = re.compile(
+    r"-----BEGIN (?P<label>(?:OPENSSH |ENCRYPTED |RSA |EC |DSA )?PRIVATE KEY)-----\n"
+    r"(?P<headers>Proc-Type: ?4,ENCRYPTED\nDEK-Info: ?[A-Z0-9-]+,[0-9A-Fa-f]+\n\n)?"
+    r"(?P<body>[A-Za-z0-9+/=\n]+)\n"
+    r"-----END (?P=label)-----"
+)
+_OPENSSH_MAGIC = b"openssh-key-v1\0"
+_PBES2 = bytes.fromhex("2a864886f70d01050d")
+_PBKDF2 = bytes.fromhex("2a864886f70d01050c")
+_SEQUENCE, _INTEGER, _OCTETS, _NAME = 0x30, 0x02, 0x04, 0x06
+
+
+class Refused(Exception):
+    """Why the text is not opened, in words for the admin."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyText:
+    """One private key that is cheap to open."""
+
+    label: str
+    pem: bytes = field(repr=False)
+    encrypted: bool
+
+
+def parse(text: str) -> KeyText:
+    """The one key that the text holds, with nothing but blank around it; Refused when it is no key or too costly."""
+    found = _BLOCK.fullmatch("\n".join(line.strip() for line in text.strip().splitlines()))
+    if found is None:
+        raise Refused("it is damaged or of another form, or not the only thing in the field")
+    label, headers = found["label"], found["headers"] or ""
+    data = _decoded(found["body"])
+    if len(data) > _MOST_BYTES:
+        raise Refused("it is too large")
+    pem = f"-----BEGIN {label}-----\n{headers}{base64.encodebytes(data).decode()}-----END {label}-----\n"
+    return KeyText(label, pem.encode(), _measured(label, data) or bool(headers))
+
+
+def _decoded(body: str) -> bytes:
+    try:
+        return base64.b64decode(body.replace("\n", ""), validate=True)
+    except binascii.Error:
+        raise Refused("it is damaged") from None
+
+
+def _measured(label: str, data: bytes) -> bool:
+    """Whether the key is encrypted, apart from headers, whose hash is a single MD5; Refused when it costs too much."""
+    try:
+        if label == "OPENSSH PRIVATE KEY":
+            return _openssh(data)
+        if label == "ENCRYPTED PRIVATE KEY":
+            _pkcs8(data)
+            return True
+    except ProtocolError:
+        raise Refused("it is damaged") from None
+    return False
+
+
+def _openssh(data: bytes) -> bool:
+    """OpenSSH's PROTOCOL.key: cipher, the passphrase's hash and its options, which are a salt and the rounds."""
+    fields = Fields(data)
+    if fields.take(len(_OPENSSH_MAGIC)) != _OPENSSH_MAGIC:
+        raise Refused("it is damaged")
+    cipher, hashing, options = fields.string(), fields.string(), Fields(fields.string())
+    if cipher == hashing == b"none":
+        return False
+    if hashing != b"bcrypt":
+        raise _other_encryption()
+    options.string()
+    _limit(options.uint32(), MOST_ROUNDS)
+    return True
+
+
+def _pkcs8(data: bytes) -> None:
+    """RFC 5958 and RFC 8018: PBES2 with PBKDF2, whose parameters are a salt and the iterations."""
+    scheme, options = _algorithm(_take(_take(data, _SEQUENCE)[0], _SEQUENCE)[0])
+    if scheme != _PBES2:
+        raise _other_encryption()
+    hashing, parameters = _algorithm(_take(options, _SEQUENCE)[0])
+    if hashing != _PBKDF2:
+        raise _other_encryption()
+    _salt, rest = _take(parameters, _OCTETS)
+    _limit(int.from_bytes(_take(rest, _INTEGER)[0], "big", signed=True), MOST_ITERATIONS)
+
+
+def _algorithm(data: bytes) -> tuple[bytes, bytes]:
+    """The name of an algorithm and what its parameters hold."""
+    name, parameters = _take(data, _NAME)
+    return name, (_take(parameters, _SEQUENCE)[0] if parameters[:1] == bytes([_SEQUENCE]) else b"")
+
+
+def _take(data: bytes, tag: int) -> tuple[bytes, bytes]:
+    """What the first value of some DER holds, which must have this tag, and what follows it."""
+    fields = Fields(data)
+    if fields.take(1)[0] != tag:
+        raise ProtocolError("another tag")
+    length = fields.take(1)[0]
+    if length > 0x80:
+        length = int.from_bytes(fields.take(length - 0x80), "big")
+    elif length == 0x80:  # of no told length, which DER does not allow
+        raise ProtocolError("no length")
+    content = fields.take(length)
+    return content, data[len(data) - len(fields.rest()) :]
+
+
+def _limit(cost: int, most: int) -> None:
+    if not 0 < cost <= most:
+        raise Refused("its passphrase would take too long to check")
+
+
+def _other_encryption() -> Refused:
+    return Refused("its encryption is not supported; encrypt it with ssh-keygen")
