@@ -13,10 +13,12 @@ import paramiko
 from paramiko.auth_handler import AuthHandler
 from paramiko.common import cMSG_USERAUTH_INFO_RESPONSE
 
+from services.fetcher.sftp.echo import gives_away
 from services.fetcher.sftp.failure import LookFailed, printable, translated
 from services.fetcher.sftp.messages import ProtocolError
 from services.fetcher.sftp.private_key import read_key
 from services.fetcher.sftp.transport import Transport
+from shared.errors import advice
 
 _PROMPTS = 20  # as many are read; a server may announce four billion
 _NEW_PASSWORD = re.compile(r"(new|change|expired?).{0,40}(password|passphrase)|password.{0,40}(expired|change)", re.I)
@@ -50,7 +52,16 @@ def read_secret(credentials: Credentials) -> Secret:
 
 
 def log_in(transport: Transport, username: str, secret: Secret) -> None:
-    """Log in with at most one attempt that carries the secret; LookFailed when the server does not let us in."""
+    """Log in with at most one attempt that carries the secret; LookFailed, which never shows it, if we may not."""
+    try:
+        _log_in(transport, username, secret)
+    except LookFailed as failure:
+        if isinstance(secret, str) and gives_away(failure.detail, secret):
+            failure.detail = advice(failure.code).message
+        raise
+
+
+def _log_in(transport: Transport, username: str, secret: Secret) -> None:
     login = _Login(transport, username, secret)
     with translated("login"):
         if login.attempt("none"):
@@ -127,14 +138,16 @@ class _Login(AuthHandler):
         if not self._accepted:
             super()._request_auth()  # type: ignore[misc]
             return
-        again = paramiko.Message()
-        again.add_string("ssh-userauth")
-        again.rewind()
-        self._parse_service_accept(again)
+        accept = paramiko.Message()
+        accept.add_string("ssh-userauth")
+        accept.rewind()
+        super()._parse_service_accept(accept)  # type: ignore[misc]
 
     def _parse_service_accept(self, m: paramiko.Message) -> None:
-        self._accepted = True
-        super()._parse_service_accept(m)  # type: ignore[misc]
+        """What paramiko answers with the login; a server that accepts again would be sent the secret again."""
+        if not self._accepted:
+            self._accepted = True
+            super()._parse_service_accept(m)  # type: ignore[misc]
 
     def _parse_userauth_failure(self, m: paramiko.Message) -> None:
         self.allowed = m.get_binary().decode("utf-8", "replace").split(",")
@@ -164,7 +177,7 @@ class _Login(AuthHandler):
         elif _NEW_PASSWORD.search(" ".join((title, instructions, *prompts))):
             self._fail(LookFailed("login", "password_expired"))
         else:
-            self._fail(_unsupported("the server asks", [prompt.strip() for prompt in prompts]))
+            self._fail(_unsupported("the server asks", prompts))
 
     def _respond(self, answers: Sequence[str]) -> None:
         message = paramiko.Message()
@@ -184,4 +197,4 @@ class _Login(AuthHandler):
 
 
 def _text(m: paramiko.Message) -> str:
-    return m.get_binary()[:1000].decode("utf-8", "replace")
+    return m.get_binary().decode("utf-8", "replace").strip()[:1000]

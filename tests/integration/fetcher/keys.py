@@ -49,6 +49,39 @@ def fingerprint(kind: str) -> str:
     return "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
 
 
+def openssh_of(rounds: int) -> str:
+    """An encrypted key in OpenSSH form that says to have taken so many rounds of bcrypt."""
+    body = base64.b64decode("".join(private_key("ed25519", "openssh", "right").splitlines()[1:-1]))
+    at = body.index(b"bcrypt") + len(b"bcrypt") + 4 + 4 + 16  # behind the lengths and the salt
+    return pem("OPENSSH PRIVATE KEY", body[:at] + rounds.to_bytes(4, "big") + body[at + 4 :])
+
+
+def pbes2(iterations: int, salt: bytes = bytes(8)) -> str:
+    """PKCS #8 of no key, with PBKDF2 and AES-256-CBC (RFC 8018, appendix A.4)."""
+    hashing = der(0x30, der(0x04, salt) + integer(iterations))
+    hashed = der(0x30, bytes.fromhex("06092a864886f70d01050c") + hashing)
+    cipher = der(0x30, bytes.fromhex("060960864801650304012a") + der(0x04, bytes(16)))
+    scheme = der(0x30, bytes.fromhex("06092a864886f70d01050d") + der(0x30, hashed + cipher))
+    return pem("ENCRYPTED PRIVATE KEY", der(0x30, scheme + der(0x04, bytes(32))))
+
+
+def integer(number: int) -> bytes:
+    """A positive number in DER."""
+    return der(0x02, number.to_bytes(number.bit_length() // 8 + 1, "big"))
+
+
+def der(tag: int, body: bytes) -> bytes:
+    """A value of less than 65,536 bytes."""
+    size = len(body)
+    long = b"\x82" + size.to_bytes(2, "big") if size > 255 else b"\x81" + bytes([size])
+    return bytes([tag]) + (bytes([size]) if size < 128 else long) + body
+
+
+def pem(label: str, body: bytes) -> str:
+    """The body as base64 between its lines."""
+    return f"-----BEGIN {label}-----\n{base64.encodebytes(body).decode()}-----END {label}-----\n"
+
+
 def _encryption(passphrase: str | None) -> KeySerializationEncryption:
     return NoEncryption() if passphrase is None else BestAvailableEncryption(passphrase.encode())
 

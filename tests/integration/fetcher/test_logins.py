@@ -1,6 +1,5 @@
 """Logins by password, by questions and by private key: one attempt with a secret, a code for each refusal."""
 
-import base64
 import itertools
 import socket
 import subprocess
@@ -8,20 +7,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import paramiko
 import pytest
 from paramiko.common import (
     AUTH_PARTIALLY_SUCCESSFUL,
     OPEN_FAILED_ADMINISTRATIVELY_PROHIBITED,
     OPEN_FAILED_RESOURCE_SHORTAGE,
     OPEN_FAILED_UNKNOWN_CHANNEL_TYPE,
+    cMSG_SERVICE_ACCEPT,
 )
 from paramiko.server import InteractiveQuery
 
 from deploy.local.servers.sshd import Sshd
 from services.fetcher.sftp.login import Credentials, Password, PrivateKey
 from services.fetcher.sftp.session import open_session
+from shared.errors import advice
 from tests.conftest import PASSWORD
-from tests.integration.fetcher.keys import Form, fingerprint, let_in, private_key, public_key
+from tests.integration.fetcher.keys import Form, fingerprint, let_in, openssh_of, pbes2, private_key, public_key
 from tests.integration.fetcher.ssh_server import (
     HOST_KEY,
     PINNED,
@@ -143,6 +145,47 @@ def test_a_server_that_only_asks_questions_is_answered_once_with_the_password() 
 def test_the_service_of_logins_is_asked_for_once(recorder: SshServer) -> None:
     logs_in(recorder)
     assert recorder.asked_for_logins == 1
+
+
+def test_a_server_that_accepts_the_service_of_logins_again_gets_no_second_secret() -> None:
+    def accept_again(transport: paramiko.Transport) -> None:
+        for _ in range(3):
+            message = paramiko.Message()
+            message.add_byte(cMSG_SERVICE_ACCEPT)
+            message.add_string("ssh-userauth")
+            transport._send_message(message)  # type: ignore[attr-defined]
+
+    with SshServer(PASSWORD, door=Door(before_refusal=accept_again)) as server:
+        assert fails(endpoint(server.port), WRONG).code == "login_refused"
+        assert not eventually(lambda: len(server.attempts) > 1, 0.5)
+
+    assert server.attempts == [("password", "wrong horse")]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Authentication failed for crm / wrong horse",
+        "authentication failed: WRONG HORSE",
+        f"authentication failed: {'x' * 170}wrong horse",
+    ],
+)
+def test_a_server_that_ends_the_login_with_the_password_is_not_quoted(said: str) -> None:
+    with SshServer(PASSWORD, door=Door(before_refusal=disconnect(said))) as server:
+        failure = fails(endpoint(server.port), WRONG)
+
+    assert failure.code == "login_refused"
+    assert failure.detail == advice("login_refused").message
+
+
+@pytest.mark.parametrize("again", ["You said wrong horse; token: ", " " * 995 + "wrong horse"])
+def test_a_server_that_asks_with_the_password_is_not_quoted(again: str) -> None:
+    questions = (ASK, InteractiveQuery("", "", again, "Code: "))
+    with SshServer("wrong horse", door=Door(methods="keyboard-interactive", questions=questions)) as server:
+        failure = fails(endpoint(server.port), WRONG)
+
+    assert failure.code == "login_unsupported"
+    assert failure.detail == advice("login_unsupported").message
 
 
 def test_a_server_that_turns_to_questions_after_a_refusal_gets_no_second_secret() -> None:
@@ -291,28 +334,6 @@ def test_a_key_that_the_server_does_not_know_is_refused_after_one_attempt(key_se
 
 
 ENCRYPTED = private_key("ed25519", "openssh", "right")
-# Both ask for two billion rounds of a hash.
-ENDLESS_OPENSSH = base64.b64decode("".join(ENCRYPTED.splitlines()[1:-1])).replace(
-    (16).to_bytes(4, "big") + (1).to_bytes(4, "big"), (2**31).to_bytes(4, "big") + (1).to_bytes(4, "big")
-)
-
-
-def pem(label: str, body: bytes) -> str:
-    return f"-----BEGIN {label}-----\n{base64.encodebytes(body).decode()}-----END {label}-----\n"
-
-
-def endless_pkcs8() -> str:
-    """PBES2 with PBKDF2 and AES-256-CBC (RFC 8018, appendix A.4)."""
-    hashing = der(0x30, der(0x04, bytes(8)) + der(0x02, b"\x7f\xff\xff\xff"))
-    hashed = der(0x30, bytes.fromhex("06092a864886f70d01050c") + hashing)
-    cipher = der(0x30, bytes.fromhex("060960864801650304012a") + der(0x04, bytes(16)))
-    scheme = der(0x30, bytes.fromhex("06092a864886f70d01050d") + der(0x30, hashed + cipher))
-    return pem("ENCRYPTED PRIVATE KEY", der(0x30, scheme + der(0x04, bytes(32))))
-
-
-def der(tag: int, body: bytes) -> bytes:
-    """A value of less than 128 bytes."""
-    return bytes([tag, len(body)]) + body
 
 
 @pytest.mark.parametrize(
@@ -332,8 +353,8 @@ def der(tag: int, body: bytes) -> bytes:
         (PrivateKey(private_key("rsa-2048", "pem").replace("A", "B")), "damaged"),
         (PrivateKey("secret and no key"), "damaged"),
         (PrivateKey("-----BEGIN OPENSSH PRIVATE KEY-----\n\x00é\n-----END OPENSSH PRIVATE KEY-----"), "damaged"),
-        (PrivateKey(pem("OPENSSH PRIVATE KEY", ENDLESS_OPENSSH), "right"), "too long"),
-        (PrivateKey(endless_pkcs8(), "right"), "too long"),
+        (PrivateKey(openssh_of(2**31), "right"), "too long"),
+        (PrivateKey(pbes2(2**31 - 1), "right"), "too long"),
     ],
 )
 def test_a_key_that_cannot_be_read_fails_before_anything_is_connected(
