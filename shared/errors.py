@@ -203,9 +203,16 @@ CODES: dict[str, Advice] = {
 }
 
 
+_UNKNOWN = Advice(
+    "Something went wrong that this version of Leadbay cannot name.",
+    "Nothing to do unless it goes on; then ask Leadbay.",
+    TryAgain.LATER,
+)
+
+
 def advice(code: str) -> Advice:
-    """The advice for `code`; a KeyError means that a code was used without being listed here."""
-    return CODES[code]
+    """The advice for `code`; a general one where another version of a service knows more codes than this one."""
+    return CODES.get(code, _UNKNOWN)
 
 
 class ConnectorError(Exception):

@@ -20,11 +20,13 @@ update runs set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 
 -- name: send_back
--- The blob is gone or damaged: the file is fetched anew, whatever is known of it.
+-- The blob is gone or damaged: the file is fetched anew, whatever is known of it, when its server has room.
 with run as (
-    update runs set stage = 'fetching', blob = null, checksum = null, lease_until = now()
-    where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
-    returning connector_id, dry_run
+    update runs r
+    set stage = 'waiting', server = coalesce(c.server_address, c.host), blob = null, checksum = null, lease_until = now()
+    from connectors c
+    where c.id = r.connector_id and r.id = %(run_id)s and r.attempt = %(attempt)s and r.stage = 'importing'
+    returning r.connector_id, r.dry_run
 )
 update connectors set file_checksum = null from run where connectors.id = run.connector_id and not run.dry_run
 
@@ -169,16 +171,20 @@ update connectors c
 set file_checksum = r.checksum, file_blob = r.blob, file_size = r.file_size, file_mtime = r.file_mtime,
     file_looked_at = r.looked_at, file_compared_at = r.looked_at, file_mapping_version = %(mapping_version)s,
     file_remote_size = r.remote_size, file_remote_checksum = r.remote_checksum, file_remote_path = r.remote_path,
-    file_code = %(code)s, last_code = %(code)s, failures = 0, failing_since = null, warned_at = null,
+    file_code = %(code)s, last_code = %(code)s, failures = 0, unsettled = 0, failing_since = null, warned_at = null,
     server_address = coalesce(r.address, c.server_address),
-    last_success_at = case when %(code)s::text is null then now() else c.last_success_at end,
-    host_keys = case when c.host_keys = '{}' and r.host_key is not null then array[r.host_key] else c.host_keys end
+    last_success_at = case when %(code)s::text is null then now() else c.last_success_at end
 from runs r
 where c.id = r.connector_id and r.id = %(run_id)s
 returning c.due_at, c.state
 
+-- name: pin_host_key
+-- The first key that the connector's server has shown is the one to come, after a dry run as well.
+update connectors c set host_keys = array[r.host_key] from runs r
+where c.id = r.connector_id and r.id = %(run_id)s and c.host_keys = '{}' and r.host_key is not null
+
 -- name: connector_as_it_is
--- After a dry run: nothing of the connector changes.
+-- After a dry run: nothing else of the connector changes.
 select due_at, state from connectors where id = %(connector_id)s
 
 -- name: take_preview

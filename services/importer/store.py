@@ -71,7 +71,8 @@ class Store:
         return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1
 
     def send_back(self, claim: Claim) -> None:
-        """Have the file fetched again."""
+        """Have the file fetched again; nothing when the run was lost meanwhile."""
+        self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
         self.db.execute(SQL["send_back"], claim.fence)
 
     def mapping(self, org_id: UUID) -> ImportMapping | None:
@@ -151,7 +152,7 @@ class Store:
     def finish(self, claim: Claim, ending: Ending) -> Mapping[str, Any]:
         """End the run and note that this file version is dealt with; Fenced when the run was lost meanwhile.
 
-        After a dry run the connector stays as it is.
+        After a dry run the connector stays as it is, but for its first host key.
         """
         self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
         run = self._one(
@@ -168,6 +169,7 @@ class Store:
         )
         if run is None:
             raise Fenced("the run was taken over, cancelled or its connector deleted")
+        self.db.execute(SQL["pin_host_key"], {"run_id": claim.run_id})
         if claim.dry_run:
             connector = self._one("connector_as_it_is", connector_id=claim.connector_id)
         else:

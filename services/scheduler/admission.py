@@ -33,6 +33,7 @@ class Admission:
         self._caps = settings.caps
         self._batch_size = settings.batch_size
         self._max_queued = settings.max_queued
+        self._max_attempts = settings.max_attempts
 
     def has_room(self, db: Db, connector: Connector) -> bool:
         """Whether one more look at the connector's server is fine, for as long as the transaction lasts."""
@@ -54,6 +55,7 @@ class Admission:
             _full(orgs, self._caps.per_organisation),
             per_server=self._caps.per_server,
             count=self._batch_size * _CANDIDATES,
+            max_attempts=self._max_attempts,
         )
         chosen = [candidate.connector_id for candidate in admit(candidates, servers, orgs, self._caps, room)]
         claimed = store.claim(chosen) if chosen else {}

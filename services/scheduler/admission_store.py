@@ -26,15 +26,19 @@ class AdmissionStore(Statements):
         return row["at_server"], row["of_org"]
 
     def candidates(
-        self, full_servers: Sequence[str], full_orgs: Sequence[UUID], *, per_server: int, count: int
+        self, full_servers: Sequence[str], full_orgs: Sequence[UUID], *, per_server: int, count: int, max_attempts: int
     ) -> list[Candidate]:
-        """What waits or is due, up to `count`, not at full servers nor of full organisations."""
+        """What waits or is due, up to `count`, not at full servers nor of full organisations.
+
+        A run that importers have claimed and sent back `max_attempts` times is left to be given up.
+        """
         rows = self._all(
             "candidates",
             full_servers=list(full_servers),
             full_orgs=list(full_orgs),
             per_server=per_server,
             count=count,
+            max_attempts=max_attempts,
         )
         return [Candidate(**row) for row in rows]
 

@@ -29,7 +29,7 @@ class ConnectionTestStore(Statements):
         )
 
     def answer(self, test_id: UUID, *, ok: bool, host_key: str | None) -> Row | None:
-        """The test's answer; None when it has one already."""
+        """The test, with its answer noted; None when it has one already. The key, if any, is one to accept."""
         return self._one("answer_test", test_id=test_id, ok=ok, host_key=host_key)
 
     def overdue(self, timeout: float, batch_size: int) -> list[UUID]:

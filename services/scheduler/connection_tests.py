@@ -29,10 +29,10 @@ class ConnectionTests:
         connector = known(store, asked, asked.connector_id) if asked.connector_id else None
         test_id = new_id()
         subject_id, login = self._login(asked, connector, test_id)
-        self._reach.check(asked.host, asked.port)
         tests = ConnectionTestStore(store.db)
         if tests.open_of(asked.organisation_id) >= self._max_open:
             raise Refusal("too_many_tests")
+        self._reach.check(asked.host, asked.port)
         tests.insert(test_id, asked, event_id)
         job = ConnectionTestRequested(
             test_id=test_id,

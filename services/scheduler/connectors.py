@@ -141,8 +141,10 @@ class Connectors:
         """Trust one more key, and try it at once."""
         known(store, asked, asked.connector_id)
         connector = store.accept_host_key(asked.connector_id, asked.host_key)
-        HostKeyStore(store.db).note_at(connector, asked.host_key)
         _tell(store, Updated, connector, event_id)
+        # A run that is open was started without the key, and would report it as a strange one.
+        cancel_runs(store, connector)
+        HostKeyStore(store.db).note_at(connector, asked.host_key)
         if connector.state == "active":
             self._sync(store, connector, "manual", event_id)
 
@@ -165,7 +167,7 @@ def known(store: Store, asked: Asked, connector_id: UUID) -> Connector:
 
 
 def _tested_keys(store: Store, org_id: UUID, host: str, port: int) -> tuple[str, ...]:
-    """What a connector accepts at first: the key of a good test."""
+    """What a connector accepts at first: the key that was tested."""
     key = HostKeyStore(store.db).tested(org_id, host, port)
     return () if key is None else (key,)
 

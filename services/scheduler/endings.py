@@ -30,6 +30,13 @@ def note_trouble(
     """Set the next look further off, warn, or pause; the connector as it is afterwards."""
     if not cadence.counts(code, dry_run=dry_run):
         return connector
+    if cadence.passes_soon(code):
+        delay = cadence.after_unsettled(connector.unsettled + 1, random.random()).delay
+        return store.connector_unsettled(connector.id, code, delay, address=address)
+    return _note_failure(store, connector, code, patience, address)
+
+
+def _note_failure(store: Store, connector: Connector, code: str, patience: Patience, address: str | None) -> Connector:
     now = datetime.now(UTC)
     trouble = _trouble(connector, code, now)
     step = cadence.after_trouble(trouble, connector.interval_seconds, patience, random.random())
@@ -70,7 +77,9 @@ def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -
 
 def answer_test(db: Db, report: ConnectionTested, metrics: Metrics) -> None:
     """Tell the admin how a connection test went, once."""
-    test = ConnectionTestStore(db).answer(report.test_id, ok=report.ok, host_key=report.host_key)
+    strange = any(step.name == "host_key" and not step.ok for step in report.steps)
+    host_key = None if strange else report.host_key
+    test = ConnectionTestStore(db).answer(report.test_id, ok=report.ok, host_key=host_key)
     if test is None:
         metrics.stale.labels("test_report").inc()
         return

@@ -62,6 +62,7 @@ class Handler:
                 )
             if report.file is not None:
                 store.note_stored(report.run_id, report.file, self._settings.stored_lease_seconds)
+                store.leave_server(report.run_id)
                 if report.file.host_key is not None:
                     HostKeyStore(db).note_of_run(report.run_id, report.file.host_key)
             elif report.phase == "downloading":
@@ -69,20 +70,21 @@ class Handler:
 
     @reachable()
     def on_report(self, report: FetchReported) -> None:
-        """End a run that brought nothing to import. A late answer changes nothing."""
+        """End a run that brought nothing to import. A late answer only frees a place at the server."""
         with self._pool.connection() as db:
             store = Store(db)
             connector = store.lock_fetch(report.run_id)
             outcome = {"unchanged": "unchanged", "not_settled": "held"}.get(report.verdict, "failed")
             run = store.finish_fetch(report, outcome) if connector else None
             if connector is None or run is None:
+                store.leave_server(report.run_id)
                 self._metrics.stale.labels("fetch_report").inc()
                 log.info("report.late")
                 return
             self._metrics.runs.labels(outcome, report.code or "").inc()
             log.info("run.ended", outcome=outcome, code=report.code, detail=report.detail, seconds=run["seconds"])
-            if report.host_key is not None and report.host_key not in connector.endpoint.host_keys:
-                HostKeyStore(db).note_at(connector, report.host_key)
+            if report.host_key is not None:
+                _note_host_key(db, connector, report.host_key, report.code)
             if report.verdict == "unchanged":
                 self._unchanged(store, connector, run, report)
             else:
@@ -133,3 +135,13 @@ class Handler:
         self._metrics.outbox.set(figures["outbox"])
         self._metrics.oldest_due.set(figures["oldest_due"])
         self._metrics.oldest_success.set(figures["oldest_success"])
+
+
+def _note_host_key(db: Db, connector: Connector, host_key: str, code: str | None) -> None:
+    """Note a key that is new to the connector; its first one is pinned, however the look ended."""
+    if host_key in connector.endpoint.host_keys:
+        return
+    keys = HostKeyStore(db)
+    keys.note_at(connector, host_key)
+    if code != "host_key_changed":
+        keys.pin(connector, host_key)

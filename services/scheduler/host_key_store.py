@@ -19,6 +19,10 @@ class HostKeyStore(Statements):
         """The connector's server has shown the key, or its admin accepts it."""
         self.note(connector.org_id, connector.endpoint.host, connector.endpoint.port, host_key)
 
+    def pin(self, connector: Connector, host_key: str) -> None:
+        """Accept the key if the connector has accepted none yet."""
+        self._do("pin_host_key", connector_id=connector.id, host_key=host_key)
+
     def note_of_run(self, run_id: UUID, host_key: str) -> None:
         """The run's server has shown the key; one that the connector has pinned is passed over."""
         self._do("note_host_key_of_run", run_id=run_id, host_key=host_key)
@@ -31,6 +35,6 @@ class HostKeyStore(Statements):
         return {row["host_key"]: row["first_seen_at"] for row in rows}
 
     def tested(self, org_id: UUID, host: str, port: int) -> str | None:
-        """The key seen by the organisation's last good test of this server."""
+        """The key that this server showed in the organisation's last test."""
         row = self._one("tested_host_key", org_id=org_id, host=host, port=port)
         return row["host_key"] if row else None

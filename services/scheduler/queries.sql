@@ -32,7 +32,8 @@ set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, 
     file_checksum = case when %(other_file)s then null else file_checksum end,
     file_mapping_version = case when %(read_again)s then -1 else file_mapping_version end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null, updated_at = now()
+    paused_code = null, failures = 0, unsettled = 0, last_code = null, failing_since = null, warned_at = null,
+    updated_at = now()
 where id = %(id)s
 returning *
 
@@ -43,8 +44,8 @@ where id = %(connector_id)s
 
 -- name: set_state
 update connectors
-set state = %(state)s, paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null,
-    due_at = now(), updated_at = now()
+set state = %(state)s, paused_code = null, failures = 0, unsettled = 0, last_code = null, failing_since = null,
+    warned_at = null, due_at = now(), updated_at = now()
 where id = %(connector_id)s
 returning *
 
@@ -52,15 +53,20 @@ returning *
 update connectors
 set host_keys = case when %(host_key)s = any(host_keys) then host_keys else host_keys || %(host_key)s::text end,
     state = case when paused_code is not null then 'active' else state end,
-    paused_code = null, failures = 0, last_code = null, failing_since = null, warned_at = null, updated_at = now()
+    paused_code = null, failures = 0, unsettled = 0, last_code = null, failing_since = null, warned_at = null,
+    updated_at = now()
 where id = %(connector_id)s
 returning *
 
 -- name: tested_host_key
--- The key that the organisation's last good test of this server saw.
+-- The key that this server showed in the organisation's last test, however that ended.
 select host_key from connection_tests
-where org_id = %(org_id)s and host = %(host)s and port = %(port)s and ok and host_key is not null
+where org_id = %(org_id)s and host = %(host)s and port = %(port)s and host_key is not null
 order by answered_at desc limit 1
+
+-- name: pin_host_key
+-- The first key that a connector's server shows is the one it has to show from then on.
+update connectors set host_keys = array[%(host_key)s::text] where id = %(connector_id)s and host_keys = '{}'
 
 -- name: note_host_key
 insert into host_keys_seen (org_id, host, port, host_key) values (%(org_id)s, %(host)s, %(port)s, %(host_key)s)
@@ -118,20 +124,25 @@ where org_id = %(org_id)s and state = 'active'
 select pg_advisory_xact_lock(7240915003)
 
 -- name: under_way
--- The looks that fetchers have or will have in hand.
+-- The looks that fetchers have or will have in hand. Nobody tells a fetcher that its run was cancelled.
 select server, org_id, count(*) as runs, count(*) filter (where stage = 'queued') as queued
-from runs where stage in ('queued', 'fetching') group by server, org_id
+from runs
+where stage in ('queued', 'fetching') or (outcome = 'cancelled' and lease_until > now())
+group by server, org_id
 
 -- name: crowd
 -- Those that wait count as well: whoever came first is let in first.
 select count(*) filter (where server = %(server)s) as at_server, count(*) filter (where org_id = %(org_id)s) as of_org
-from runs where stage in ('waiting', 'queued', 'fetching')
+from runs
+where stage in ('waiting', 'queued', 'fetching')
+   or (outcome = 'cancelled' and lease_until > now())
 
 -- name: candidates
 -- What waits for room or is due, where there is some: of one organisation at one server no more than could be let in,
 -- and the organisations by turns, so that none fills the list. A stored file with a newer mapping needs no server.
 with wanted as (
-    select r.connector_id, r.org_id, r.server, true as asked, r.queued_at as since from runs r where r.stage = 'waiting'
+    select r.connector_id, r.org_id, r.server, true as asked, r.queued_at as since from runs r
+    where r.stage = 'waiting' and r.attempt < %(max_attempts)s
     union all
     select c.id, c.org_id,
            case when c.file_checksum is null or c.file_mapping_version = coalesce(m.version, 0)
@@ -185,7 +196,10 @@ returning id
 select id from runs where connector_id = %(connector_id)s and stage <> 'done'
 
 -- name: cancel_runs
-update runs set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp()
+-- A lease that goes on says that a fetcher may still be at the server.
+update runs
+set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp(),
+    lease_until = case when started_at is not null and stage in ('queued', 'fetching') then lease_until else now() end
 where connector_id = %(connector_id)s and stage <> 'done' and (dry_run or not %(only_dry)s)
 returning id, reply_to
 
@@ -231,18 +245,20 @@ where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
 returning id, org_id, connector_id, reply_to, dry_run,
           extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 
+-- name: leave_server
+-- The fetcher of a cancelled run is done: its place is free.
+update runs set lease_until = now() where id = %(run_id)s and outcome = 'cancelled' and lease_until > now()
+
 -- name: connector_unchanged
 update connectors
-set failures = 0, last_code = file_code, failing_since = null, warned_at = null,
+set failures = 0, unsettled = 0, last_code = file_code, failing_since = null, warned_at = null,
     -- A refused file that is as it was is no success.
     last_success_at = case when file_code is null then now() else last_success_at end,
     -- The size at the server may be that of an archive; file_size is that of the blob.
     file_remote_size = %(size)s, file_mtime = %(mtime)s, file_looked_at = %(looked_at)s,
     file_remote_path = coalesce(%(path)s, file_remote_path),
     server_address = coalesce(%(address)s, server_address),
-    file_compared_at = case when %(downloaded)s then %(looked_at)s else file_compared_at end,
-    host_keys = case when host_keys = '{}' and %(host_key)s::text is not null
-                     then array[%(host_key)s::text] else host_keys end
+    file_compared_at = case when %(downloaded)s then %(looked_at)s else file_compared_at end
 where id = %(connector_id)s
 
 -- name: connector_troubled
@@ -259,6 +275,14 @@ set failures = %(failures)s, last_code = %(code)s, due_at = now() + make_interva
 where id = %(connector_id)s
 returning *
 
+-- name: connector_unsettled
+-- The look worked, the file was not ready: that is no failure, and no success that would end failures.
+update connectors
+set unsettled = unsettled + 1, last_code = %(code)s, due_at = now() + make_interval(secs => %(delay)s),
+    server_address = coalesce(%(address)s, server_address), updated_at = now()
+where id = %(connector_id)s
+returning *
+
 -- name: resume_recovered
 -- A look has succeeded at a connector that Leadbay had paused by itself.
 update connectors
@@ -268,10 +292,10 @@ where id in (select id from connectors where state = 'paused' and paused_code is
 returning *
 
 -- name: overdue_runs
--- Runs past their lease whose last message did leave the outbox.
+-- Runs past their lease whose last message did leave the outbox; of those that wait, the ones tried too often.
 select r.*
 from runs r join connectors c on c.id = r.connector_id
-where r.stage <> 'done' and r.stage <> 'waiting' and r.lease_until < now()
+where r.stage <> 'done' and (r.stage <> 'waiting' or r.attempt >= %(max_attempts)s) and r.lease_until < now()
   and not exists (select from outbox o where o.run_id = r.id)
 order by r.lease_until limit %(batch_size)s
 for update of c, r skip locked

@@ -32,6 +32,7 @@ def connector_of(row: Row) -> Connector:
         csv=CsvOptions.model_validate(row["csv_options"]),
         failing_since=row["failing_since"],
         warned_at=row["warned_at"],
+        unsettled=row["unsettled"],
         server_address=row["server_address"],
     )
 

@@ -110,6 +110,10 @@ class Store(Statements):
         """End a run with the fetcher's answer; None when the answer is late."""
         return self._one("finish_fetch", outcome=outcome, **report.model_dump(exclude={"verdict", "downloaded"}))
 
+    def leave_server(self, run_id: UUID) -> None:
+        """Note that the fetcher of a cancelled run is done."""
+        self._do("leave_server", run_id=run_id)
+
     def connector_unchanged(self, connector_id: UUID, report: FetchReported) -> None:
         """Note a look that found the known content."""
         self._do("connector_unchanged", connector_id=connector_id, **report.model_dump())
@@ -129,9 +133,14 @@ class Store(Statements):
         noted = {"code": code, "failures": failures, "delay": delay, "pause": pause, "warn": warn, "address": address}
         return connector_of(self._required("connector_troubled", connector_id=connector_id, **noted))
 
-    def overdue_runs(self, batch_size: int) -> list[Row]:
-        """Runs past their lease, locked."""
-        return self._all("overdue_runs", batch_size=batch_size)
+    def connector_unsettled(self, connector_id: UUID, code: str, delay: float, *, address: str | None) -> Connector:
+        """Note a look that found the file being written."""
+        noted = {"code": code, "delay": delay, "address": address}
+        return connector_of(self._required("connector_unsettled", connector_id=connector_id, **noted))
+
+    def overdue_runs(self, batch_size: int, max_attempts: int) -> list[Row]:
+        """Runs past their lease, locked; of those that wait only what importers have had so often."""
+        return self._all("overdue_runs", batch_size=batch_size, max_attempts=max_attempts)
 
     def wait_on(self, run_id: UUID, lease: float) -> None:
         """Give a run another lease, because its message still waits in a queue."""

@@ -37,7 +37,7 @@ class Sweep:
         """Send again what was lost, give up what kills its workers, resume what recovered, answer what nobody took."""
         with self._pool.connection() as db:
             store = Store(db)
-            for run in store.overdue_runs(self._settings.batch_size):
+            for run in store.overdue_runs(self._settings.batch_size, self._settings.max_attempts):
                 with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), isolated(db):
                     self._sweep_run(store, run)
             for connector in store.resume_recovered(self._settings.batch_size):

@@ -7,6 +7,8 @@ alter table connectors
     -- The first of the failures in a row, and when the admin was warned of a pause because of them.
     add column failing_since timestamptz,
     add column warned_at timestamptz,
+    -- The looks since the last success that found the file being written.
+    add column unsettled integer not null default 0,
     -- The address that was last connected to: what counts as one server.
     add column server_address text,
     -- The file as the server has it, where that differs: packed, or one of many that the path may mean.
@@ -29,6 +31,13 @@ alter table runs
     -- Waiting: an admin asked for it, and there was no room yet.
     drop constraint runs_stage_check,
     add constraint runs_stage_check check (stage in ('waiting', 'queued', 'fetching', 'stored', 'importing', 'done'));
+
+-- Cancelled runs whose fetchers may still be at the server.
+create index runs_left_behind on runs (lease_until) where outcome = 'cancelled';
+
+-- A test that fails at the login or the file has shown the server's key as well as a good one.
+drop index connection_tests_host;
+create index connection_tests_host on connection_tests (org_id, host, port, answered_at desc) where host_key is not null;
 
 create table host_keys_seen (
     org_id uuid not null,

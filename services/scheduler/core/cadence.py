@@ -17,7 +17,7 @@ _PROTECTING_CODES = frozenset({"login_refused", "password_expired", "login_unsup
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Looks in a row that brought nothing, the present one included."""
+    """Failures without a success between them, the present one included."""
 
     code: str
     failures: int = 1
@@ -61,14 +61,21 @@ def after_success(interval: float, dice: float) -> Next:
     return Next(_spread(interval, dice))
 
 
+def passes_soon(code: str) -> bool:
+    """Whether the file was merely not ready: that is no failure, and such looks are counted apart from failures."""
+    return advice(code).try_again is TryAgain.SOON
+
+
+def after_unsettled(times: int, dice: float) -> Next:
+    """A look within minutes at a file that was being written so many `times` since the last success."""
+    return Next(_spread(min(_SOON * 2.0 ** min(times - 1, 10), _SOON_LIMIT), dice))
+
+
 def trouble(
     code: str, *, failures: int, before: str | None, since: datetime | None, warned_at: datetime | None, now: datetime
 ) -> Trouble:
-    """A look that ended with `code`, after `failures` others in a row since `since`, the last of which with `before`.
-
-    A file that is being written is no fault of the server: such looks and true failures are counted apart.
-    """
-    if failures == 0 or before is None or _passes_soon(before) != _passes_soon(code):
+    """A look that failed with `code`, after `failures` others since `since`; the look before it ended with `before`."""
+    if failures == 0:
         return Trouble(code)
     warned = None if warned_at is None else now - warned_at
     return Trouble(code, failures + 1, before, now - (since or now), warned)
@@ -83,8 +90,6 @@ def after_trouble(trouble: Trouble, interval: float, patience: Patience, dice: f
     delay = _spread(_wait(trouble, interval), dice)
     if _harms(trouble):
         return Next(delay, pause=True)
-    if _passes_soon(trouble.code):
-        return Next(delay)
     if _exhausted(trouble, patience) and trouble.warned is not None and trouble.warned >= patience.notice:
         return Next(delay, pause=True)
     half = Patience((patience.failures + 1) // 2, patience.time / 2)
@@ -95,8 +100,6 @@ def after_trouble(trouble: Trouble, interval: float, patience: Patience, dice: f
 
 def _wait(trouble: Trouble, interval: float) -> float:
     longest = max(DAY, interval)
-    if _passes_soon(trouble.code):
-        return min(_SOON * 2.0 ** min(trouble.failures - 1, 10), _SOON_LIMIT)
     if _needs_a_change(trouble.code) and trouble.before is not None and _needs_a_change(trouble.before):
         return longest
     return min(interval * 2.0 ** min(trouble.failures, 20), longest)
@@ -109,10 +112,6 @@ def _harms(trouble: Trouble) -> bool:
 
 def _exhausted(trouble: Trouble, patience: Patience) -> bool:
     return trouble.failures >= patience.failures and trouble.lasts >= patience.time
-
-
-def _passes_soon(code: str) -> bool:
-    return advice(code).try_again is TryAgain.SOON
 
 
 def _needs_a_change(code: str) -> bool:

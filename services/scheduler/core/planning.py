@@ -41,6 +41,7 @@ class Connector:
     csv: CsvOptions
     failing_since: datetime | None = None  # the first of the failures in a row
     warned_at: datetime | None = None  # of a pause because of them
+    unsettled: int = 0  # looks since the last success that found the file being written
     server_address: str | None = None  # that was last connected to
 
     @property

@@ -72,6 +72,7 @@ def test_a_file_that_would_be_refused_is_told_and_the_connector_stays(imports: I
 
 def test_without_a_mapping_it_shows_what_one_could_be_and_remembers_no_file(bare: Imports) -> None:
     connector_id = bare.connector()
+    bare.all("update connectors set host_keys = '{ssh-ed25519 SHA256:pinned}'")
     before = bare.dump(without=OF_THE_RUN)
     run = bare.imported(FIRST, connector_id, dry_run=True)
     assert (run["outcome"], run["code"]) == ("held", "mapping_needed")
@@ -107,8 +108,8 @@ def test_a_damaged_blob_is_fetched_again_as_a_dry_run_and_the_connector_stays(im
     # Then nothing is told, and the connector knows the file that it knew
     assert imports.owed() == []
     assert imports.dump(without=OF_THE_RUN) == before
-    # And the next sweep has the file fetched for the same run, which is dry still
-    desk.sweep.step()
+    # And the next tick has the file fetched for the same run, which is dry still
+    desk.handler.tick()
     job = only(desk.taken(), FetchRequested)
     assert (job.run_id, job.known) == (request.run_id, None)
     imports.blob_file(request).write_bytes(NEXT)

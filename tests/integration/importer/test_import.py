@@ -327,11 +327,11 @@ class TestLostBlobs:
     def sent_back(self, imports: Imports, desk: Desk, request: ImportRequested) -> None:
         """The run goes back to be fetched again, and nothing else happened."""
         run = imports.run(request.run_id)
-        assert (run["stage"], run["outcome"], run["blob"], run["checksum"]) == ("fetching", None, None, None)
+        assert (run["stage"], run["outcome"], run["blob"], run["checksum"]) == ("waiting", None, None, None)
         assert imports.names() == []
         assert imports.owed() == []
-        # The next sweep has a fetcher look with fresh eyes
-        desk.sweep.step()
+        # When its server has room, then a fetcher looks with fresh eyes
+        desk.handler.tick()
         (job,) = imports.taken()
         assert isinstance(job, FetchRequested)
         assert (job.run_id, job.known) == (request.run_id, None)
@@ -413,7 +413,7 @@ class TestOrganisations:
         imports.handler.on_import(request.model_copy(update={"org_id": other}))
         assert imports.dump() == before
 
-    def test_a_request_for_another_organisations_blob_reads_nothing_of_it(self, imports: Imports) -> None:
+    def test_a_request_for_another_organisations_blob_reads_nothing_of_it(self, imports: Imports, desk: Desk) -> None:
         other = uuid4()
         theirs = imports.request(csv_of([ACME]), org_id=other)
         mine = imports.request(csv_of([BOLT]))
@@ -422,6 +422,7 @@ class TestOrganisations:
         assert imports.run(mine.run_id)["outcome"] is None
         assert (imports.names(), imports.names(other), imports.owed()) == ([], [], [])
         # The blob that is read is that of the organisation, whatever key the request names
+        desk.handler.tick()
         imports.handler.on_import(mine.model_copy(update={"blob": theirs.blob}))
         assert (imports.names(), imports.names(other)) == (["Bolt"], [])
 

@@ -179,18 +179,18 @@ class TestCreate:
         wrong = {"host", "port", "path", "password", "interval_seconds", "username"}
         assert {error.field for error in refused.errors} == wrong
 
-    def test_the_host_key_of_a_good_test_is_pinned(self, desk: Desk) -> None:
-        # Given good tests of this server and of another port, a test that failed, and one of another organisation
-        for port, ok, key, org_id in (
-            (22, True, HOST_KEY, desk.org_id),
-            (22, False, OTHER_KEY, desk.org_id),
-            (2222, True, OTHER_KEY, desk.org_id),
-            (22, True, OTHER_KEY, uuid4()),
+    def test_the_host_key_of_the_last_test_is_pinned(self, desk: Desk) -> None:
+        # Given tests of this server, of another port, and of another organisation
+        for port, key, org_id in (
+            (22, OTHER_KEY, desk.org_id),
+            (22, HOST_KEY, desk.org_id),
+            (2222, OTHER_KEY, desk.org_id),
+            (22, OTHER_KEY, uuid4()),
         ):
             desk.ask("sftp_connector.test", **(FORM | {"port": port, "organisation_id": str(org_id)}))
             test_id = only(desk.taken(), ConnectionTestRequested).test_id
-            desk.handler.on_tested(ConnectionTested(test_id=test_id, ok=ok, steps=(), host_key=key))
-        # When the form is sent, then the connector accepts the key of its own good test, and no other
+            desk.handler.on_tested(ConnectionTested(test_id=test_id, ok=True, steps=(), host_key=key))
+        # When the form is sent, then the connector accepts the key of its own last test, and no other
         assert desk.connector(desk.created())["host_keys"] == [HOST_KEY]
 
 

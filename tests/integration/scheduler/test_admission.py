@@ -1,13 +1,17 @@
 """Only so many looks are under way at one server and for one organisation, and everybody gets a turn."""
 
+import dataclasses
 import threading
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from psycopg_pool import ConnectionPool
 
+from services.importer.store import Claim
+from services.importer.store import Store as ImporterStore
 from services.scheduler.admission import Admission
 from services.scheduler.connection_test_store import ConnectionTestStore
 from services.scheduler.runs import Runs
@@ -24,6 +28,7 @@ from shared.contracts import (
     Refused,
     StoredFile,
     SyncCancelled,
+    SyncFailed,
     SyncQueued,
 )
 from shared.database import Db
@@ -39,6 +44,7 @@ from tests.integration.scheduler.builders import (
 )
 
 ADDRESS = "192.0.2.7"
+LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 @pytest.fixture
@@ -60,6 +66,37 @@ def ticked(desk: Desk) -> list[FetchRequested]:
 def answered(desk: Desk, run_id: UUID) -> None:
     desk.handler.on_report(FetchReported(run_id=run_id, verdict="failed", code="file_not_found"))
     desk.taken()
+
+
+def begin(desk: Desk, run_id: UUID) -> None:
+    """A fetcher takes the run."""
+    desk.handler.on_progress(FetchProgressed(run_id=run_id, phase="started"))
+    desk.taken()
+
+
+def store_file(desk: Desk, run_id: UUID) -> None:
+    """A fetcher hands the run's file to the importers."""
+    file = StoredFile(checksum=CHECKSUM, blob="org/x", size=7, looked_at=LONG_AGO)
+    desk.handler.on_progress(FetchProgressed(run_id=run_id, phase="stored", file=file))
+    desk.taken()
+
+
+def delete_all(desk: Desk) -> None:
+    for row in desk.all("select id from connectors"):
+        desk.ask("sftp_connector.delete", connector_id=str(row["id"]))
+    desk.taken()
+
+
+def claim_of(desk: Desk, job: ImportRequested) -> Claim:
+    with desk.connections.connection() as db:
+        claim = ImporterStore(db).claim(job, 60)
+    assert claim is not None
+    return claim
+
+
+def send_back(desk: Desk, claim: Claim) -> None:
+    with desk.connections.connection() as db:
+        ImporterStore(db).send_back(claim)
 
 
 def sync(desk: Desk, connector_id: UUID, **fields: Any) -> None:
@@ -139,6 +176,42 @@ class TestCaps:
         assert len(ticked(desk)) == 1
         # When another's has just become due, then it is its turn
         other = desk.insert_connector(org_id=uuid4())
+        assert [job.connector_id for job in ticked(desk)] == [other]
+
+    def test_what_is_long_due_at_a_busy_server_does_not_hide_the_others(self, connections: ConnectionPool[Db]) -> None:
+        desk = Desk(connections, max_per_server=1, max_per_organisation=100, batch_size=2)
+        # Given more connectors long due at one server than are looked at in a tick
+        desk.insert_many(45, due_at=LONG_AGO)
+        other = desk.insert_connector(host=OTHER_HOST)
+        # When there is one place at each server, then both are taken at once
+        first, second = ticked(desk)
+        assert second.connector_id == other
+        assert first.endpoint.host == HOST
+
+    def test_what_is_long_due_at_a_full_server_does_not_hide_the_others(self, connections: ConnectionPool[Db]) -> None:
+        desk = Desk(connections, max_per_server=1, max_per_organisation=100, batch_size=2)
+        # Given a full server, at which more organisations are long due than are looked at in a tick
+        desk.insert_connector()
+        assert len(ticked(desk)) == 1
+        for _ in range(45):
+            desk.insert_connector(org_id=uuid4(), due_at=LONG_AGO)
+        other = desk.insert_connector(host=OTHER_HOST)
+        assert [job.connector_id for job in ticked(desk)] == [other]
+
+    def test_what_is_long_due_of_full_organisations_does_not_hide_the_others(
+        self, connections: ConnectionPool[Db]
+    ) -> None:
+        # Given more organisations that have as many looks as they may than are looked at in a tick
+        full = [uuid4() for _ in range(45)]
+        everybody = Desk(connections, max_per_server=100, max_per_organisation=1)
+        for org_id in full:
+            everybody.insert_connector(org_id=org_id)
+        assert len(ticked(everybody)) == 45
+        desk = Desk(connections, max_per_server=100, max_per_organisation=1, batch_size=2)
+        # When each of them has been due for long, and another one has just become so, then that is let in
+        for org_id in full:
+            desk.insert_connector(org_id=org_id, due_at=LONG_AGO)
+        other = desk.insert_connector()
         assert [job.connector_id for job in ticked(desk)] == [other]
 
     def test_a_place_that_is_just_being_taken_is_not_given_twice(self, desk: Desk) -> None:
@@ -275,6 +348,107 @@ class TestWaiting:
         desk.handler.measure()
         assert desk.sample("sftp_connector_open_runs", stage="waiting") == 1
         assert desk.sample("sftp_connector_open_runs", stage="queued") == 2
+
+
+class TestLeftBehind:
+    @pytest.fixture
+    def busy(self, desk: Desk) -> list[UUID]:
+        """Two cancelled runs that fetchers, who do not know it, still have in hand; another is due there."""
+        desk.insert_many(2)
+        busy = [job.run_id for job in ticked(desk)]
+        for run_id in busy:
+            begin(desk, run_id)
+        delete_all(desk)
+        desk.insert_connector()
+        return busy
+
+    @pytest.mark.usefixtures("busy")
+    def test_a_look_of_a_cancelled_run_counts_while_its_fetcher_may_be_at_the_server(self, desk: Desk) -> None:
+        # When one more is due or asked for, then it has to wait
+        assert ticked(desk) == []
+        asked = desk.insert_connector()
+        sync(desk, asked)
+        assert sent(desk) == []
+        # When the fetchers have been silent for long, then there is room again
+        desk.all("update runs set lease_until = now() - interval '1 second' where outcome = 'cancelled'")
+        assert len(ticked(desk)) == 2
+
+    @pytest.mark.parametrize("end", [answered, store_file])
+    def test_its_place_is_free_when_the_fetcher_is_done(
+        self, desk: Desk, busy: list[UUID], end: Callable[[Desk, UUID], None]
+    ) -> None:
+        end(desk, busy[0])
+        assert len(ticked(desk)) == 1
+        assert [desk.run(run_id)["outcome"] for run_id in busy] == ["cancelled", "cancelled"]
+
+    def test_what_no_fetcher_has_taken_or_all_have_done_leaves_its_place_at_once(self, desk: Desk) -> None:
+        # Given a run that no fetcher has begun, and one whose file waits for an importer
+        desk.insert_many(2)
+        _untouched, stored = ticked(desk)
+        begin(desk, stored.run_id)
+        store_file(desk, stored.run_id)
+        # When both are cancelled, then two others are let in
+        delete_all(desk)
+        desk.insert_many(2)
+        assert len(ticked(desk)) == 2
+
+    def test_whoever_changes_a_connector_again_and_again_waits_like_others(self, desk: Desk) -> None:
+        connector_id = desk.insert_connector()
+        looks = []
+        for number in range(5):
+            desk.ask("sftp_connector.update", connector_id=str(connector_id), path=f"/exports/{number}.csv")
+            for job in sent(desk):
+                looks.append(job.run_id)
+                begin(desk, job.run_id)
+        assert len(looks) == 2
+
+
+class TestSentBack:
+    """A run whose blob is lost goes back to be fetched, as any other look goes."""
+
+    @pytest.fixture
+    def claims(self, desk: Desk) -> list[Claim]:
+        """Five stored files of one server, being imported again."""
+        for connector_id in desk.insert_many(5):
+            desk.give_file(connector_id, mapping_version=-1)
+        desk.handler.tick()
+        jobs = [job for job in desk.taken() if isinstance(job, ImportRequested)]
+        return [claim_of(desk, job) for job in jobs]
+
+    def test_it_waits_for_room(self, desk: Desk, claims: list[Claim]) -> None:
+        for claim in claims:
+            send_back(desk, claim)
+        # When sweeps and ticks go on, then no more look at the server than may
+        for _ in range(2):
+            desk.sweep.step()
+            desk.handler.tick()
+        jobs = sent(desk)
+        assert (len(jobs), {job.known for job in jobs}) == (2, {None})
+        answered(desk, jobs[0].run_id)
+        assert len(ticked(desk)) == 1
+
+    def test_it_locks_the_connector_before_the_run(self, desk: Desk, claims: list[Claim]) -> None:
+        sending = threading.Thread(target=send_back, args=[desk, claims[0]])
+        # Given somebody who has the connector in hand while its run is sent back
+        with desk.connections.connection() as db:
+            db.execute("select from connectors where id = %s for update", [claims[0].connector_id])
+            sending.start()
+            sending.join(0.3)
+            # When that one takes the run as well, then neither waits for the other
+            db.execute("set local lock_timeout = '2s'")
+            db.execute("select from runs where id = %s for update", [claims[0].run_id])
+        sending.join(10)
+        assert desk.run(claims[0].run_id)["stage"] == "waiting"
+
+    def test_it_is_given_up_when_importers_have_had_it_too_often(self, desk: Desk, claims: list[Claim]) -> None:
+        claim = claims[0]
+        desk.all("update runs set attempt = 5 where id = %(id)s", id=claim.run_id)
+        send_back(desk, dataclasses.replace(claim, attempt=5))
+        # When there is room, then it is not fetched a sixth time
+        assert ticked(desk) == []
+        desk.sweep.step()
+        assert only(desk.taken(), SyncFailed).code == "gave_up"
+        assert desk.run(claim.run_id)["outcome"] == "failed"
 
 
 class TestOpenTests:

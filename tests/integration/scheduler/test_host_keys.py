@@ -1,4 +1,4 @@
-"""When a host key was first seen is remembered, so that an admin can judge a change of it."""
+"""The first host key is pinned; when each was first seen is remembered, so that an admin can judge a change of it."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -11,11 +11,15 @@ from shared.contracts import (
     ConnectionTested,
     ConnectionTestRequested,
     FetchProgressed,
+    FetchReported,
+    FetchRequested,
     HostKeyChanged,
     ImportRequested,
+    Paused,
+    Step,
     StoredFile,
 )
-from tests.integration.scheduler.builders import CHECKSUM, FORM, HOST, HOST_KEY, OTHER_KEY, Desk, only
+from tests.integration.scheduler.builders import CHECKSUM, FORM, HOST, HOST_KEY, OTHER_KEY, Desk, kinds, only
 
 LONG_AGO = datetime(2020, 1, 2, tzinfo=UTC)
 NOW = datetime.now(UTC)
@@ -47,10 +51,12 @@ def test_a_look_shows_a_key_however_it_ends(desk: Desk, verdict: str, code: str 
     assert seen(desk) == [HOST_KEY]
 
 
-def test_the_first_key_of_an_imported_file_is_noted_and_pinned(desk: Desk) -> None:
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_the_first_key_of_an_imported_file_is_noted_and_pinned(desk: Desk, *, dry_run: bool) -> None:
     # Given a connector that has accepted no key yet
     connector_id = desk.insert_connector()
-    run_id = desk.started()
+    desk.ask("sftp_connector.sync_now", connector_id=str(connector_id), dry_run=dry_run)
+    run_id = only(desk.taken(), FetchRequested).run_id
     # When its file is stored and imported
     file = StoredFile(checksum=CHECKSUM, blob=f"org/{CHECKSUM}", size=7, looked_at=NOW, host_key=HOST_KEY)
     desk.handler.on_progress(FetchProgressed(run_id=run_id, phase="stored", file=file))
@@ -70,6 +76,79 @@ def test_a_key_that_is_pinned_is_not_written_at_each_look(desk: Desk) -> None:
     file = StoredFile(checksum=CHECKSUM, blob="org/x", size=7, looked_at=NOW, host_key=HOST_KEY)
     desk.handler.on_progress(FetchProgressed(run_id=desk.look_again(connector_id).run_id, phase="stored", file=file))
     assert seen(desk) == []
+
+
+LOOKS = [("unchanged", None), ("not_settled", "not_settled"), ("failed", "login_refused"), ("failed", "file_not_found")]
+
+
+@pytest.mark.parametrize(("verdict", "code"), LOOKS)
+def test_the_first_key_is_pinned_however_the_look_ends(desk: Desk, verdict: str, code: str | None) -> None:
+    # Given a connector that has accepted no key yet
+    connector_id = desk.insert_connector()
+    # When a look shows one, then it is the one to come, and the next look asks for it
+    desk.looked(connector_id, verdict, code, looked_at=NOW, host_key=HOST_KEY)
+    assert desk.connector(connector_id)["host_keys"] == [HOST_KEY]
+    assert desk.look_again(connector_id).endpoint.host_keys == (HOST_KEY,)
+
+
+@pytest.mark.parametrize(("verdict", "code"), LOOKS)
+def test_a_dry_run_pins_it_too(desk: Desk, verdict: str, code: str | None) -> None:
+    connector_id = desk.insert_connector()
+    desk.ask("sftp_connector.sync_now", connector_id=str(connector_id), dry_run=True)
+    report = {"run_id": only(desk.taken(), FetchRequested).run_id, "verdict": verdict, "code": code}
+    desk.handler.on_report(FetchReported.model_validate(report | {"looked_at": NOW, "host_key": HOST_KEY}))
+    assert desk.connector(connector_id)["host_keys"] == [HOST_KEY]
+
+
+@pytest.mark.parametrize("pinned", [[], [HOST_KEY]])
+def test_a_strange_key_is_never_pinned(desk: Desk, pinned: list[str]) -> None:
+    connector_id = desk.insert_connector(host_keys=pinned)
+    desk.looked(connector_id, "failed", "host_key_changed", host_key=OTHER_KEY)
+    assert desk.connector(connector_id)["host_keys"] == pinned
+
+
+@pytest.mark.parametrize(("verdict", "code"), LOOKS)
+def test_a_pinned_key_is_not_replaced(desk: Desk, verdict: str, code: str | None) -> None:
+    connector_id = desk.insert_connector(host_keys=[HOST_KEY])
+    desk.looked(connector_id, verdict, code, looked_at=NOW, host_key=OTHER_KEY)
+    assert desk.connector(connector_id)["host_keys"] == [HOST_KEY]
+
+
+def tried(desk: Desk, host_key: str, *steps: Step) -> None:
+    """A connection test of the form's server, answered."""
+    desk.ask("sftp_connector.test", **FORM)
+    test_id = only(desk.taken(), ConnectionTestRequested).test_id
+    ok = all(step.ok for step in steps)
+    desk.handler.on_tested(ConnectionTested(test_id=test_id, ok=ok, steps=steps, host_key=host_key))
+    desk.taken()
+
+
+def test_a_test_that_failed_after_the_host_key_counts_like_a_good_one(desk: Desk) -> None:
+    tried(desk, OTHER_KEY)
+    tried(desk, HOST_KEY, Step(name="host_key", ok=True), Step(name="login", ok=False, code="login_refused"))
+    assert desk.connector(desk.created())["host_keys"] == [HOST_KEY]
+
+
+def test_a_test_that_ended_at_the_host_key_counts_for_nothing(desk: Desk) -> None:
+    tried(desk, HOST_KEY)
+    tried(desk, OTHER_KEY, Step(name="connect", ok=True), Step(name="host_key", ok=False, code="host_key_changed"))
+    assert desk.connector(desk.created())["host_keys"] == [HOST_KEY]
+    assert seen(desk) == [HOST_KEY, OTHER_KEY]
+
+
+def test_an_old_look_does_not_pause_a_connector_whose_new_key_was_accepted(desk: Desk) -> None:
+    # Given a look that was begun before the admin accepts the new key
+    connector_id = desk.insert_connector(host_keys=[HOST_KEY])
+    old = desk.started()
+    desk.ask("sftp_connector.accept_host_key", connector_id=str(connector_id), host_key=OTHER_KEY)
+    # Then a new one that knows the key stands for it
+    job = only(desk.taken(), FetchRequested)
+    assert job.run_id != old
+    assert OTHER_KEY in job.endpoint.host_keys
+    # When the old one reports the key as a strange one, then nothing comes of it
+    desk.handler.on_report(FetchReported(run_id=old, verdict="failed", code="host_key_changed", host_key=OTHER_KEY))
+    assert Paused not in kinds(desk.taken())
+    assert desk.connector(connector_id)["state"] == "active"
 
 
 def test_a_key_is_dated_by_its_first_time(desk: Desk) -> None:

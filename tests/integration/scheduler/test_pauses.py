@@ -90,6 +90,36 @@ class TestPause:
             days_pass(desk, 30)
             assert kinds(desk.looked(connector_id, "not_settled", "not_settled")) == [SyncHeld]
 
+    def test_a_server_that_fails_between_looks_at_a_file_that_is_being_written_is_not_spared(self, desk: Desk) -> None:
+        # Given a connector whose looks time out and find the file being written, in turn
+        connector_id = desk.insert_connector(interval_seconds=900)
+        for number, told in enumerate([[SyncFailed], WARNED, [SyncFailed]]):
+            # Then it backs off, and is warned, as if the latter had not been
+            assert failed(desk, connector_id) == told
+            assert desk.seconds_until_due(connector_id) == pytest.approx(1800 * 2**number, rel=0.11)
+            assert kinds(desk.looked(connector_id, "not_settled", "not_settled")) == [SyncHeld]
+            assert desk.seconds_until_due(connector_id) == pytest.approx(10 * 2**number, rel=0.1, abs=3)
+            days_pass(desk, 1)
+        # And at last it is paused
+        assert failed(desk, connector_id) == [Paused, SyncFailed]
+
+    def test_a_success_begins_anew_how_soon_an_unfinished_file_is_looked_at(self, desk: Desk) -> None:
+        connector_id = desk.insert_connector()
+        for _ in range(3):
+            desk.looked(connector_id, "not_settled", "not_settled")
+        desk.looked(connector_id, "unchanged", looked_at=NOW)
+        assert desk.connector(connector_id)["unsettled"] == 0
+        desk.looked(connector_id, "not_settled", "not_settled")
+        assert desk.seconds_until_due(connector_id) == pytest.approx(10, rel=0.1, abs=3)
+
+    def test_an_admin_who_paused_it_is_not_warned_of_a_pause(self, desk: Desk) -> None:
+        connector_id = desk.insert_connector(
+            state="paused", failures=3, last_code="dns_failed", failing_since=NOW - timedelta(days=30)
+        )
+        synced(desk, connector_id, "failed", "dns_failed")
+        assert PauseWarned not in kinds(desk.taken())
+        assert desk.connector(connector_id)["warned_at"] is None
+
     def test_a_success_begins_the_count_and_the_time_anew(self, desk: Desk) -> None:
         connector_id = desk.insert_connector()
         failed(desk, connector_id)
@@ -115,13 +145,15 @@ class TestPause:
             state="paused",
             paused_code="dns_failed",
             failures=9,
+            unsettled=9,
             last_code="dns_failed",
             failing_since=NOW,
             warned_at=NOW,
         )
         desk.ask(event, connector_id=str(connector_id), **fields)
         row = desk.connector(connector_id)
-        assert (row["state"], row["failures"], row["failing_since"], row["warned_at"]) == ("active", 0, None, None)
+        assert (row["state"], row["failures"], row["unsettled"]) == ("active", 0, 0)
+        assert (row["failing_since"], row["warned_at"]) == (None, None)
 
     def test_a_dry_run_counts_nothing(self, desk: Desk) -> None:
         connector_id = desk.insert_connector()
@@ -151,7 +183,7 @@ class TestRecovery:
 
     def test_an_import_resumes_it_too(self, desk: Desk) -> None:
         connector_id = desk.insert_connector(
-            state="paused", paused_code="dns_failed", failures=20, failing_since=NOW, warned_at=NOW
+            state="paused", paused_code="dns_failed", failures=20, unsettled=3, failing_since=NOW, warned_at=NOW
         )
         desk.ask("sftp_connector.sync_now", connector_id=str(connector_id))
         run_id = only(desk.taken(), FetchRequested).run_id
@@ -169,13 +201,14 @@ class TestRecovery:
             assert claim is not None
             ImporterStore(db).finish(claim, Ending("succeeded", 1))
         row = desk.connector(connector_id)
-        assert (row["failures"], row["failing_since"], row["warned_at"]) == (0, None, None)
+        assert (row["failures"], row["unsettled"], row["failing_since"], row["warned_at"]) == (0, 0, None, None)
         desk.sweep.step()
         assert kinds(desk.taken()) == [Resumed]
 
-    def test_a_sync_that_fails_leaves_it_paused(self, desk: Desk) -> None:
+    @pytest.mark.parametrize(("verdict", "code"), [("failed", "login_refused"), ("not_settled", "not_settled")])
+    def test_a_sync_that_does_not_succeed_leaves_it_paused(self, desk: Desk, verdict: str, code: str) -> None:
         connector_id = desk.insert_connector(state="paused", paused_code="login_refused", failures=2)
-        synced(desk, connector_id, "failed", "login_refused")
+        synced(desk, connector_id, verdict, code)
         desk.taken()
         desk.sweep.step()
         assert desk.owed() == []

@@ -1,6 +1,9 @@
 """A host in a private network and the port of another service are refused at once: no fetcher is sent there."""
 
+import socket
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -82,7 +85,35 @@ def test_a_name_that_nobody_knows_is_left_to_the_fetcher(desk: Desk) -> None:
     assert kinds(desk.taken()) == [ConnectionTestRequested]
 
 
-def test_a_name_service_that_does_not_answer_is_not_waited_for() -> None:
+@pytest.fixture
+def hanging(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
+    """A name service that never answers, and the names that it was asked for."""
+    asked: list[Any] = []
+    over = threading.Event()
+
+    def never_answers(host: Any, *_others: Any, **_more: Any) -> list[Any]:
+        asked.append(host)
+        over.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", never_answers)
+    yield asked
+    over.set()
+
+
+@pytest.mark.usefixtures("hanging")
+def test_a_name_service_that_hangs_is_waited_for_half_a_second() -> None:
     began = time.monotonic()
-    assert addresses_of("no-such-host.invalid", seconds=0.0) == []
-    assert time.monotonic() - began < 1
+    assert addresses_of("slow.example.com") == []
+    assert 0.4 < time.monotonic() - began < 1.5
+
+
+def test_tests_that_are_too_many_are_refused_without_a_word_to_the_name_service(
+    connections: ConnectionPool[Db], hanging: list[Any]
+) -> None:
+    desk = Desk(connections, max_open_tests=1)
+    names = [f"slow{number}.example.com" for number in range(3)]
+    for name in names:
+        desk.ask("sftp_connector.test", **(FORM | {"host": name}))
+    assert kinds(desk.taken()) == [ConnectionTestRequested, Refused, Refused]
+    assert hanging == names[:1]

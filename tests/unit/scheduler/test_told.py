@@ -114,6 +114,14 @@ def test_a_test_that_nobody_took_failed_with_a_reason() -> None:
     assert event.connector_id == CONNECTOR_ID
 
 
+def test_a_failure_that_only_a_newer_version_knows_is_told_with_its_own_code() -> None:
+    event = told.failed(CONNECTOR, RUN_ROW, "no_such_code")
+
+    assert event.code == "no_such_code"
+    assert event.message
+    assert event.action
+
+
 @pytest.mark.parametrize("code", sorted(CODES))
 def test_each_failure_is_told_with_words_and_advice(code: str) -> None:
     event = told.failed(CONNECTOR, RUN_ROW, code, "what was seen")

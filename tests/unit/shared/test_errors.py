@@ -93,9 +93,11 @@ def test_a_code_says_what_is_wrong_and_what_to_do(code: str) -> None:
     assert isinstance(try_again, TryAgain)
 
 
-def test_a_code_that_nobody_listed_is_a_fault_of_ours() -> None:
-    with pytest.raises(KeyError):
-        advice("no_such_code")
+def test_a_code_of_a_newer_version_has_general_words_and_is_tried_again_later() -> None:
+    message, action, try_again = advice("no_such_code")
+
+    assert (message, try_again) == ("Something went wrong that this version of Leadbay cannot name.", TryAgain.LATER)
+    assert action == "Nothing to do unless it goes on; then ask Leadbay."
 
 
 def test_our_own_exceptions_are_described_with_their_text() -> None:
