@@ -257,7 +257,7 @@ def test_a_file_without_size_and_time_is_looked_at_and_listed() -> None:
 
 
 @meets("F06")
-@pytest.mark.parametrize("mtime", [0, 4_294_967_295, int(time.time()) + 10**6])
+@pytest.mark.parametrize("mtime", [0, 4_294_967_295, int(time.time()) + 10**6], ids=["1970", "2106", "days ahead"])
 def test_any_time_is_told_as_it_is(mtime: int) -> None:
     with session_of(attributes=attributes(size=1, mtime=mtime)) as session:
         assert session.look(PATH) == Look(1, mtime)
