@@ -26,7 +26,7 @@ from shared.sealing import pack_key
 from tests.conftest import PASSWORD
 from tests.integration.fetcher.keys import fingerprint, private_key
 from tests.integration.fetcher.looks import CONTENT, MIB, OLD, PATH, Fetcher, known
-from tests.integration.fetcher.ssh_server import LOOPBACK, OTHER_KEY, Door, SshServer, served
+from tests.integration.fetcher.ssh_server import LOOPBACK, OTHER_KEY, Door, Peer, SshServer, served
 
 
 def test_a_file_seen_for_the_first_time_is_brought(fetcher: Fetcher, sshd: Sshd) -> None:
@@ -238,15 +238,18 @@ def test_a_refused_login_tells_whom_it_was_refused_by(fetcher: Fetcher, sshd: Ss
     assert "aes128-gcm@openssh.com" in answer.algorithms.split()
 
 
-def test_a_look_is_alive_before_the_first_byte(fetcher: Fetcher, sshd: Sshd) -> None:
+def test_a_look_is_alive_before_the_first_byte(fetcher: Fetcher) -> None:
     # Given that a beat comes while the fetcher connects
-    sshd.put(PATH, CONTENT, mtime=OLD)
-    handler = fetcher.handler()
-    beat = threading.Timer(0.01, handler.heartbeat.beat)
-    fetcher.sender.on_job = lambda job: beat.start() if getattr(job, "phase", "") == "started" else None
+    def talk(sock: socket.socket) -> None:
+        handler.heartbeat.beat()
+        server._talk_ssh(sock)
 
-    # When
-    handler.on_fetch(fetcher.request())
+    with SshServer(PASSWORD, served(CONTENT), size=len(CONTENT)) as server, Peer(talk) as peer:
+        fetcher.port = peer.port
+        handler = fetcher.handler()
+
+        # When
+        handler.on_fetch(fetcher.request())
 
     # Then
     assert fetcher.sender.phases == ["started", "downloading", "stored"]
