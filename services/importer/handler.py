@@ -15,6 +15,7 @@ from services.importer.core.proof import Proofs
 from services.importer.core.record import LeadRow, Record, Refusal, Reject, Skipped, Warning_
 from services.importer.core.table import Outcome as TableOutcome
 from services.importer.core.table import Table
+from services.importer.lead_store import LeadStore
 from services.importer.lease import Leases
 from services.importer.outcome import Ending, Outcome
 from services.importer.proposal import propose
@@ -147,21 +148,22 @@ class Handler:
             missing_columns=binding.missing_columns,
         )
         outcome.warn(table.notes)
-        store.begin_merge(claim.org_id)
+        leads = LeadStore(store.db, claim.org_id)
+        leads.begin_merge()
         for batch in batches(itertools.chain(table.before, table.records), self._settings.batch_rows):
             self._leases.check(claim)
             # Also where no row is left to merge: its statements keep the transaction from being idle for too long.
             rows = list(_rows(batch, binding, outcome, self._limits.rows))
-            self._merge_batch(store, claim, rows, outcome)
+            self._merge_batch(leads, rows, outcome)
             log.info("import.progress", read=outcome.tally.read)
         if not outcome.tally.balanced():
             raise AssertionError("the counts of an import do not add up")
         return outcome
 
-    def _merge_batch(self, store: Store, claim: Claim, rows: list[tuple[int, LeadRow]], outcome: Outcome) -> None:
+    def _merge_batch(self, store: LeadStore, rows: list[tuple[int, LeadRow]], outcome: Outcome) -> None:
         leads = [row for _number, row in rows]
-        known = store.known_keys(claim.org_id, sorted({key for row in leads for key in identity.keys(row)}))
-        known_ids = store.known_ids(claim.org_id, sorted({row.leadbay_id for row in leads if row.leadbay_id}))
+        known = store.known_keys(sorted({key for row in leads for key in identity.keys(row)}))
+        known_ids = store.known_ids(sorted({row.leadbay_id for row in leads if row.leadbay_id}))
         resolved: list[Resolved] = []
         for (number, row), item in zip(rows, identity.resolve(leads, known, known_ids, new_id), strict=True):
             if isinstance(item, Reject):
@@ -170,8 +172,8 @@ class Handler:
             resolved.append(item)
             twins = (Warning_(row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
             outcome.warn(twins, number)
-        people = store.known_people(claim.org_id, resolved)
-        touched = store.merge(claim.org_id, merge.build(resolved, people))
+        people = store.known_people(resolved)
+        touched = store.merge(merge.build(resolved, people))
         outcome.tally.count_merged(resolved, touched)
 
     def _keep_reject_file(self, claim: Claim, reject_file: RejectFile) -> str | None:

@@ -1,6 +1,6 @@
-"""The importer's tables: claiming a run, merging batches of rows, and ending the run, all fenced."""
+"""The importer's runs: claiming one, and ending it, all fenced."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from services.importer.core.identity import Known, Resolved
 from services.importer.core.mapping import Mapping as ImportMapping
-from services.importer.core.merge import Batch
-from services.importer.core.people import Person, asked_for, contact_key, doubtful
 from services.importer.core.record import Reject
 from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
@@ -21,12 +18,6 @@ from shared.errors import Fenced
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 
-_COPIES = {
-    "staged_leads": "copy staged_leads from stdin",
-    "staged_contacts": "copy staged_contacts from stdin",
-    "staged_deals": "copy staged_deals from stdin",
-    "staged_keys": "copy staged_keys from stdin",
-}
 _COPY_REJECTS = "copy rejects (run_id, org_id, line, record, column_name, code, reason, value) from stdin"
 
 
@@ -83,65 +74,6 @@ class Store:
         custom_fields = {field_id: CustomField(**field) for field_id, field in row.pop("custom_fields").items()}
         return ImportMapping(**row, custom_fields=custom_fields)
 
-    def begin_merge(self, org_id: UUID) -> None:
-        """Wait for the organisation's other imports, then make room for batches."""
-        self.db.execute(SQL["wait_long"])
-        self.db.execute(SQL["lock_organisation"], {"org_id": org_id})
-        self.db.execute(SQL["wait_short"])
-        for statement in SQL["staging"].split(";"):
-            self.db.execute(statement)
-
-    def known_keys(self, org_id: UUID, keys: Sequence[str]) -> dict[str, Known]:
-        """The leads that own these keys."""
-        rows = self.db.execute(SQL["known_keys"], {"org_id": org_id, "keys": keys}).fetchall()
-        return {row["key"]: _known(row) for row in rows}
-
-    def known_ids(self, org_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Known]:
-        """Those of the ids that are leads of this organisation."""
-        rows = self.db.execute(SQL["known_ids"], {"org_id": org_id, "ids": ids}).fetchall()
-        return {row["lead_id"]: _known(row) for row in rows}
-
-    def known_people(self, org_id: UUID, resolved: Sequence[Resolved]) -> dict[UUID, list[Person]]:
-        """The contacts at the batch's leads whom its rows may mean, but for those known by the very same key."""
-        new = {item.lead_id for item in resolved if item.is_new}
-        found = {
-            (item.lead_id, contact_key(item.row.contact)): item.row.contact
-            for item in resolved
-            if item.row.contact and item.lead_id not in new
-        }
-        lead_ids, keys = zip(*found, strict=True) if found else ((), ())
-        strangers = self.db.execute(
-            SQL["strangers"], {"org_id": org_id, "lead_ids": list(lead_ids), "keys": list(keys)}
-        ).fetchall()
-        sought = doubtful(found) | {(row["lead_id"], row["key"]) for row in strangers}
-        asked = asked_for((place[0], found[place]) for place in sought)
-        people: dict[UUID, list[Person]] = {}
-        for row in self.db.execute(SQL["known_people"], {"org_id": org_id, **asked}) if sought else ():
-            people.setdefault(row.pop("lead_id"), []).append(Person(**row))
-        return people
-
-    def merge(self, org_id: UUID, batch: Batch) -> set[UUID]:
-        """Write what the batch changes; the leads of which anything was written, new ones not among them."""
-        self.db.execute(SQL["clear_staging"])
-        self._copy("staged_leads", batch.leads)
-        self._copy("staged_contacts", batch.contacts)
-        self._copy("staged_deals", batch.deals)
-        self._copy("staged_keys", batch.keys)
-        own = {"org_id": org_id}
-        self.db.execute(SQL["insert_leads"], own)
-        touched = {
-            row["lead_id"]
-            for name in ("update_leads", "upsert_contacts", "upsert_deals")
-            for row in self.db.execute(SQL[name], own)
-        }
-        self.db.execute(SQL["insert_keys"], own)
-        return touched
-
-    def _copy(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self.db.cursor() as cursor, cursor.copy(_COPIES[table]) as copy:
-            for row in rows:
-                copy.write_row(row)
-
     def keep_rejects(self, claim: Claim, rejects: Sequence[Reject]) -> None:
         """Keep rejected rows with their reasons."""
         with self.db.cursor() as cursor, cursor.copy(_COPY_REJECTS) as copy:
@@ -185,7 +117,3 @@ class Store:
 
     def _one(self, name: str, /, **values: Any) -> Row | None:
         return self.db.execute(SQL[name], values).fetchone()
-
-
-def _known(row: Row) -> Known:
-    return Known(lead_id=row["lead_id"], crm_id=row["crm_id"], siren=row["siren"])
