@@ -21,6 +21,11 @@ FIELDS = dict(
 )
 STATUSES = {"Client": "WON", "Perdu": "LOST", "Prospect": "WANTED", "Nouveau": "INBOUND"}
 
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
 _WORDS = [
     "Nord",
     "Sud",

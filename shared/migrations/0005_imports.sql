@@ -1,0 +1,17 @@
+-- What an import leaves for the next one: which records the file had, and which of them it has no more.
+
+create table fingerprints (
+    connector_id uuid primary key references connectors (id),
+    org_id uuid not null,
+    -- Where they are kept in the blob store, and the SHA-256 of those bytes.
+    blob text not null,
+    checksum text not null,
+    mapping_version integer not null,
+    -- How the file was read. Read in another way, the same line may be another record.
+    recipe text not null,
+    made_at timestamptz not null default now()
+);
+
+alter table runs
+    -- Records of the version before that have no successor in this one: their leads stay.
+    add column rows_missing bigint not null default 0;
