@@ -26,81 +26,13 @@ def _listed(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
-_WORDS = [
-    "Nord",
-    "Sud",
-    "Alpha",
-    "Atlas",
-    "Boréal",
-    "Delta",
-    "Émeraude",
-    "Horizon",
-    "Jura",
-    "Loire",
-    "Mistral",
-    "Océan",
-    "Pivot",
-    "Quartz",
-    "Rhône",
-    "Soleil",
-]
-_TRADES = [
-    "Conseil",
-    "Logistique",
-    "Industrie",
-    "Services",
-    "Distribution",
-    "Énergie",
-    "Bâtiment",
-    "Transport",
-    "Santé",
-    "Formation",
-]
-_CITIES = [
-    "Paris",
-    "Lyon",
-    "Marseille",
-    "Toulouse",
-    "Nice",
-    "Nantes",
-    "Strasbourg",
-    "Montpellier",
-    "Bordeaux",
-    "Lille",
-    "Rennes",
-    "Reims",
-]
-_FIRST = [
-    "Anne",
-    "Benoît",
-    "Camille",
-    "David",
-    "Élodie",
-    "François",
-    "Gaëlle",
-    "Hugo",
-    "Inès",
-    "Julien",
-    "Karine",
-    "Louis",
-    "Marie",
-    "Nicolas",
-]
-_LAST = [
-    "Martin",
-    "Bernard",
-    "Thomas",
-    "Petit",
-    "Robert",
-    "Richard",
-    "Durand",
-    "Dubois",
-    "Moreau",
-    "Laurent",
-    "Simon",
-    "Michel",
-    "Lefebvre",
-]
+_WORDS = _listed(
+    "Nord Sud Alpha Atlas Boréal Delta Émeraude Horizon Jura Loire Mistral Océan Pivot Quartz Rhône Soleil"
+)
+_TRADES = _listed("Conseil Logistique Industrie Services Distribution Énergie Bâtiment Transport Santé Formation")
+_CITIES = _listed("Paris Lyon Marseille Toulouse Nice Nantes Strasbourg Montpellier Bordeaux Lille Rennes Reims")
+_FIRST = _listed("Anne Benoît Camille David Élodie François Gaëlle Hugo Inès Julien Karine Louis Marie Nicolas")
+_LAST = _listed("Martin Bernard Thomas Petit Robert Richard Durand Dubois Moreau Laurent Simon Michel Lefebvre")
 _TITLES = ("Directeur général", "Responsable achats", "Directrice commerciale", "Gérant", "Chef de projet")
 
 
