@@ -3,11 +3,14 @@ PYTHON := .venv/bin/python
 COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header -q
 
+# The rows of the large file of bench-memory.
+ROWS := 10000000
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench lock clean
+.PHONY: help setup demo up down test bench bench-imports bench-memory lock clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## Install what is missing (servers by apt-get, Python packages into .venv)
 	@deploy/local/setup.sh
@@ -28,6 +31,14 @@ bench: setup ## Compare downloads and polls with OpenSSH's own client (takes fou
 	@$(PYTHON) -m tests.bench.download
 	@$(PYTHON) -m tests.bench.servers
 	@$(PYTHON) -m tests.bench.polls
+
+bench-imports: setup ## Compare imports with COPY and a hand-written sync, into docs/performance.md (twelve minutes, wants an idle machine)
+	@$(PYTHON) -m tests.bench.imports --write
+	@$(PYTHON) -m tests.bench.latency --write
+	@$(PYTHON) -m tests.bench.scaling --write
+
+bench-memory: setup ## Import a file of 5 GB, into docs/performance.md (40 GB of disk; with ROWS=1000000 less)
+	@$(PYTHON) -m tests.bench.memory --write --rows $(ROWS)
 
 lock: setup ## Lock the packages of pyproject.toml again, with hashes
 	@$(PYTHON) -m venv .local/uv

@@ -19,7 +19,7 @@ from shared.contracts import EVENTS_EXCHANGE, JOBS, TOLD, UI_EVENTS, UI_EXCHANGE
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 
 _HEADER = "# Written by `python -m deploy.asyncapi` from shared/contracts.py: change it there.\n"
-_VERSION = "1.2.0"  # of the contracts: the second number grows with each field or message that is added
+_VERSION = "1.3.0"  # of the contracts: the second number grows with each field or message that is added
 _DESCRIPTION = f"""\
 Keeps Leadbay's leads in sync with a CSV file on a customer's SFTP server. All messages travel over RabbitMQ.
 
@@ -43,6 +43,7 @@ _QUEUES = {
     "sftp.fetch": "Scheduler to fetcher: look at a file.",
     "sftp.test": "Scheduler to fetcher: try a connection, apart from the fetches so that nobody waits for them.",
     "sftp.import": "Fetcher, or scheduler for a stored file, to importer: a file whose content or mapping is new.",
+    "sftp.import.large": "The same for a large file, apart from the small ones so that these do not wait for it.",
     "sftp.preview": "Fetcher to importer: the beginning of a tested file, apart from the imports.",
     "sftp.reports": "Fetcher to scheduler: progress and answers.",
 }
@@ -111,7 +112,9 @@ def _queue(name: str, meaning: str) -> Schema:
     return {
         "address": name,
         "description": meaning,
-        "messages": {job.__name__: _ref("messages", job.__name__) for job in JOBS if job.queue == name},
+        "messages": {
+            job.__name__: _ref("messages", job.__name__) for job in JOBS if name in (job.queue, *job.other_queues)
+        },
         "bindings": {
             "amqp": {
                 "is": "queue",
@@ -218,7 +221,7 @@ def _ref(kind: str, name: str) -> dict[str, str]:
 
 def _channel_of(queue: str) -> str:
     prefix, _, name = queue.partition(".")
-    return f"{prefix}{name.title()}"
+    return f"{prefix}{name.title().replace('.', '')}"
 
 
 def _docstring(model: type) -> str:

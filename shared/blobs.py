@@ -26,6 +26,11 @@ def rejects_key(org_id: UUID, run_id: UUID, attempt: int) -> str:
     return f"rejects/{org_id}/{run_id}.{attempt}.csv"
 
 
+def fingerprints_key(org_id: UUID, run_id: UUID, attempt: int) -> str:
+    """Where an import leaves what the next one compares with."""
+    return f"fingerprints/{org_id}/{run_id}.{attempt}"
+
+
 def preview_key(org_id: UUID, test_id: UUID) -> str:
     """Where the beginning of a tested file is kept until its preview is told."""
     return f"preview/{org_id}/{test_id}"

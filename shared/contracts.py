@@ -31,12 +31,21 @@ from shared.fields import (
 UI_EXCHANGE = "leadbay.ui"
 EVENTS_EXCHANGE = "leadbay.events"
 
+LARGE_IMPORTS = "sftp.import.large"
+LARGE_FILE_BYTES = 20_000_000  # from here on a file is imported apart from small ones
+
 
 class Job(BaseModel):
     """A message on a work queue: frozen, primitive, a few KB at most, without rows of a file or plain secrets."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     queue: ClassVar[str]
+    other_queues: ClassVar[tuple[str, ...]] = ()  # where some of them go instead
+
+    @property
+    def destination(self) -> str:
+        """The queue that this one goes to."""
+        return self.queue
 
 
 class Known(BaseModel):
@@ -147,9 +156,20 @@ class ImportRequested(StoredFile, Job):
     """Fetcher (or scheduler, for a stored blob) to importer: the content changed, here it is."""
 
     queue = "sftp.import"
+    other_queues = (LARGE_IMPORTS,)
     run_id: UUID
     org_id: UUID
     connector_id: UUID
+
+    @property
+    def destination(self) -> str:
+        """The queue for a file of this size: a small one never waits behind a large one."""
+        return import_queue(self.size)
+
+
+def import_queue(size: int) -> str:
+    """Where the import of a file of so many bytes, as they lie in the blob store, waits for an importer."""
+    return LARGE_IMPORTS if size >= LARGE_FILE_BYTES else ImportRequested.queue
 
 
 class ConnectionTestRequested(Job):
@@ -585,7 +605,10 @@ class SyncHeld(RunTold):
 
 
 class RowCounts(BaseModel):
-    """Records of the file: read = created + updated + unchanged + rejected + ignored."""
+    """Records of the file: read = created + updated + unchanged + rejected + ignored.
+
+    `missing` were in the version before and are no more in this one; their leads stay. It is left out where it is 0.
+    """
 
     model_config = ConfigDict(frozen=True)
     read: int = 0
@@ -594,6 +617,7 @@ class RowCounts(BaseModel):
     unchanged: int = 0
     rejected: int = 0
     ignored: int = 0
+    missing: int = Field(default=0, exclude_if=lambda count: count == 0)
 
 
 class RejectedRow(BaseModel):

@@ -80,7 +80,7 @@ class Loop(threading.Thread):
 
     def run(self) -> None:
         """Loop until `stop`."""
-        while not self._stopping.wait(min(self._idle_seconds * 2**self._failures, 10.0)):
+        while not self._stopping.wait(min(self._idle_seconds * 2**self._failures, max(self._idle_seconds, 10.0))):
             try:
                 self._step()
                 self._failures = 0

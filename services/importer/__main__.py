@@ -8,7 +8,7 @@ from services.importer.preview import Previews
 from services.importer.settings import Settings
 from shared.blobs import Blobs
 from shared.bus.jobs import Lane, quiet_libraries
-from shared.contracts import ImportRequested, PreviewRequested
+from shared.contracts import LARGE_IMPORTS, ImportRequested, PreviewRequested
 from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
@@ -23,17 +23,22 @@ def main() -> None:
     quiet_libraries()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)
-    size = 2 * settings.import_threads + settings.preview_threads + 2
+    size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 2
     with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
         leases = Leases(connections, settings.lease_seconds)
         handler = Handler(settings, connections, blobs, leases, metrics)
         previews = Previews(settings, connections, blobs)
         amqp = settings.amqp_url.get_secret_value()
+        lanes = {ImportRequested.queue: settings.import_threads, LARGE_IMPORTS: settings.large_import_threads}
         serve(
             settings,
             metrics,
             parts=[
-                Lane(amqp, {ImportRequested: handler.on_import}, threads=settings.import_threads),
+                *(
+                    Lane(amqp, {ImportRequested: handler.on_import}, threads=threads, queue=queue)
+                    for queue, threads in lanes.items()
+                    if threads
+                ),
                 Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads),
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
             ],

@@ -1,41 +1,30 @@
-"""One import: claim the run, read the file, merge its rows, and end the run, in one transaction."""
+"""One import: claim the run, merge what the file brings, and end the run, in one transaction."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer import told
-from services.importer.core import identity, merge
-from services.importer.core.binding import Binding
-from services.importer.core.identity import Resolved
-from services.importer.core.mapping import Mapping, bind
-from services.importer.core.proof import Proofs
-from services.importer.core.record import LeadRow, Record, Refusal, Reject, Skipped, Warning_
-from services.importer.core.table import Outcome as TableOutcome
-from services.importer.core.table import Table
-from services.importer.lead_store import LeadStore
+from services.importer.core.mapping import Mapping
+from services.importer.core.record import Refusal
+from services.importer.importing import FileImport
 from services.importer.lease import Leases
-from services.importer.outcome import Ending, Outcome
+from services.importer.outcome import Ending
+from services.importer.progress import Progress
 from services.importer.proposal import propose
 from services.importer.reading import open_file
-from services.importer.reject_file import RejectFile
 from services.importer.settings import Settings
 from services.importer.store import Claim, Store
 from services.importer.text import FileRefused
-from shared.blobs import Blobs, blob_key, rejects_key
-from shared.contracts import ImportRequested, Reading
+from shared.blobs import Blobs, blob_key
+from shared.contracts import ImportRequested
 from shared.database import Db, reachable
 from shared.errors import BlobCorrupt, BlobMissing, Fenced
-from shared.ids import new_id
 from shared.metrics import Metrics
 from shared.outbox import put_event
 
 log = structlog.get_logger()
-
-_BATCH_CHARS = 8_000_000
-_TWINS = "This row also names another lead: {}. They were left apart; merge them in Leadbay if they are one company."
 
 
 class Handler:
@@ -45,7 +34,6 @@ class Handler:
         self, settings: Settings, pool: ConnectionPool[Db], blobs: Blobs, leases: Leases, metrics: Metrics
     ) -> None:
         self._settings = settings
-        self._limits = settings.limits()
         self._pool = pool
         self._blobs = blobs
         self._leases = leases
@@ -55,7 +43,12 @@ class Handler:
     def on_import(self, request: ImportRequested) -> None:
         """Import the file if the run is still to be done; a repeated or late request changes nothing."""
         with self._pool.connection() as db:
-            claim = Store(db).claim(request, self._settings.lease_seconds)
+            store = Store(db)
+            claim = store.claim(request, self._settings.lease_seconds)
+            waits = claim is None and store.awaits_turn(request.run_id)
+        if waits:
+            log.info("import.awaits_turn")
+            return
         if claim is None:
             self._metrics.stale.labels("import_request").inc()
             log.info("import.not_claimed")
@@ -70,6 +63,8 @@ class Handler:
             except Fenced as error:
                 self._metrics.stale.labels("import").inc()
                 log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
+                with self._pool.connection() as db:
+                    Store(db).hand_on(claim.org_id)
 
     def _import_or_refuse(self, claim: Claim) -> None:
         try:
@@ -102,87 +97,23 @@ class Handler:
 
     def _propose(self, claim: Claim) -> Ending:
         """Without a mapping the run stops here; the stored file is imported by itself when one is saved."""
-        reading, table = self._open(claim, None)
+        reading, table = open_file(lambda: self._read(claim), claim.csv, self._settings.limits()).readable()
         proposal = propose(table.header, table.records)
         return Ending("held", 0, code="mapping_needed", reading=reading, proposal=proposal)
 
     def _import_mapped(self, store: Store, claim: Claim, mapping: Mapping) -> None:
-        reading, table = self._open(claim, mapping)
-        binding = bind(mapping, table.header)
-        if isinstance(binding, Refusal):
-            raise FileRefused(binding)
-        binding = self._proven(claim, mapping, binding)
-        with RejectFile(table.header.names, self._settings.kept_rejects) as reject_file:
-            outcome = self._merge(store, claim, table, binding, reject_file)
-            reject_blob = self._keep_reject_file(claim, reject_file)
-        if claim.dry_run:
-            store.db.rollback()
-        store.keep_rejects(claim, outcome.rejects)
-        ending = Ending("succeeded", mapping.version, outcome=outcome, reading=reading, reject_blob=reject_blob)
-        self._finish(store, claim, ending)
-
-    def _open(self, claim: Claim, mapping: Mapping | None) -> tuple[Reading, Table]:
-        """The file as a table; the blob's checksum is verified before its first row."""
-        known = mapping.names() if mapping else frozenset()
-        return open_file(lambda: self._read(claim), claim.csv, self._limits, known).readable()
-
-    def _proven(self, claim: Claim, mapping: Mapping, binding: Binding) -> Binding:
-        """The binding with the formats that its columns prove, which takes a look at the whole file."""
-        needed = binding.to_prove()
-        if not needed:
-            return binding
-        proofs = Proofs(needed)
-        for record in self._open(claim, mapping)[1].records:
-            if isinstance(record, Record):
-                proofs.see(record.cells)
-                if proofs.settled():
-                    break
-        return binding.proven(proofs.formats())
-
-    def _merge(self, store: Store, claim: Claim, table: Table, binding: Binding, reject_file: RejectFile) -> Outcome:
-        outcome = Outcome(
-            kept=self._settings.kept_rejects,
-            told=self._settings.told_rejects,
-            reject_file=reject_file,
-            unmapped_columns=binding.unmapped_columns,
-            missing_columns=binding.missing_columns,
+        made = FileImport(
+            self._settings,
+            self._blobs,
+            store,
+            claim,
+            mapping,
+            alive=lambda: self._leases.check(claim),
+            progress=lambda lines: Progress(self._pool, claim, lines),
         )
-        outcome.warn(table.notes)
-        leads = LeadStore(store.db, claim.org_id)
-        leads.begin_merge()
-        for batch in batches(itertools.chain(table.before, table.records), self._settings.batch_rows):
-            self._leases.check(claim)
-            # Also where no row is left to merge: its statements keep the transaction from being idle for too long.
-            rows = list(_rows(batch, binding, outcome, self._limits.rows))
-            self._merge_batch(leads, rows, outcome)
-            log.info("import.progress", read=outcome.tally.read)
-        if not outcome.tally.balanced():
-            raise AssertionError("the counts of an import do not add up")
-        return outcome
-
-    def _merge_batch(self, store: LeadStore, rows: list[tuple[int, LeadRow]], outcome: Outcome) -> None:
-        leads = [row for _number, row in rows]
-        known = store.known_keys(sorted({key for row in leads for key in identity.keys(row)}))
-        known_ids = store.known_ids(sorted({row.leadbay_id for row in leads if row.leadbay_id}))
-        resolved: list[Resolved] = []
-        for (number, row), item in zip(rows, identity.resolve(leads, known, known_ids, new_id), strict=True):
-            if isinstance(item, Reject):
-                outcome.reject([item], number)
-                continue
-            resolved.append(item)
-            twins = (Warning_(row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
-            outcome.warn(twins, number)
-        people = store.known_people(resolved)
-        touched = store.merge(merge.build(resolved, people))
-        outcome.tally.count_merged(resolved, touched)
-
-    def _keep_reject_file(self, claim: Claim, reject_file: RejectFile) -> str | None:
-        """Where the rejected rows are kept; the name tells attempts apart, so that a fenced one overwrites nothing."""
-        if not reject_file.count:
-            return None
-        key = rejects_key(claim.org_id, claim.run_id, claim.attempt)
-        self._blobs.keep(self._blobs.stage(reject_file.chunks()), key)
-        return key
+        self._finish(store, claim, made.run())
+        if made.replaced:
+            self._blobs.drop(made.replaced)
 
     def _refuse(self, claim: Claim, refusal: Refusal) -> None:
         with self._pool.connection() as db:
@@ -211,36 +142,3 @@ class Handler:
             seconds=run["seconds"],
             **counts,
         )
-
-
-def batches(records: Iterable[TableOutcome], rows: int) -> Iterator[list[TableOutcome]]:
-    """The records in lists of so many, or fewer where they are long, so that a batch fits into memory."""
-    batch: list[TableOutcome] = []
-    chars = 0
-    for record in records:
-        batch.append(record)
-        chars += 0 if isinstance(record, Skipped) else sum(map(len, record.cells))
-        if len(batch) >= rows or chars > _BATCH_CHARS:
-            yield batch
-            batch, chars = [], 0
-    if batch:
-        yield batch
-
-
-def _rows(
-    records: Iterable[TableOutcome], binding: Binding, outcome: Outcome, most: int
-) -> Iterator[tuple[int, LeadRow]]:
-    """The rows that can be merged, with their numbers; every other record is counted on the way."""
-    for record in records:
-        if isinstance(record, Skipped):
-            outcome.skip(record)
-            continue
-        outcome.next_record()
-        if outcome.record > most:
-            raise FileRefused(Refusal("too_many_rows", f"The file has more than {most} rows."))
-        row = [record] if isinstance(record, Reject) else binding.apply(record)
-        if isinstance(row, list):
-            outcome.reject(row, outcome.record)
-        else:
-            outcome.note(row)
-            yield outcome.record, row

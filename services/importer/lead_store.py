@@ -5,19 +5,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from services.importer.copy_text import Cells, block
 from services.importer.core.identity import Known, Resolved
 from services.importer.core.merge import Batch
 from services.importer.core.people import Person, asked_for, contact_key, doubtful
 from shared.database import Db, Row, queries
 
 SQL = queries(Path(__file__).with_name("lead_queries.sql"))
-
-_COPIES = {
-    "staged_leads": "copy staged_leads from stdin",
-    "staged_contacts": "copy staged_contacts from stdin",
-    "staged_deals": "copy staged_deals from stdin",
-    "staged_keys": "copy staged_keys from stdin",
-}
 
 
 class LeadStore:
@@ -26,24 +20,43 @@ class LeadStore:
     def __init__(self, db: Db, org_id: UUID) -> None:
         self._db = db
         self._org_id = org_id
+        self._any_lead = True
 
     def begin_merge(self) -> None:
         """Wait for the organisation's other imports, then make room for batches."""
-        self._db.execute(SQL["wait_long"])
-        self._db.execute(SQL["lock_organisation"], {"org_id": self._org_id})
-        self._db.execute(SQL["wait_short"])
-        for statement in SQL["staging"].split(";"):
-            self._db.execute(statement)
+        self._run("wait_long")
+        self._run("lock_organisation")
+        self._run("wait_short")
+        self.begin_look()
 
-    def known_keys(self, keys: Sequence[str]) -> dict[str, Known]:
-        """The leads that own these keys."""
-        rows = self._db.execute(SQL["known_keys"], {"org_id": self._org_id, "keys": keys}).fetchall()
-        return {row["key"]: _known(row) for row in rows}
+    def begin_look(self) -> None:
+        """Make room to look rows up, in a transaction that writes nothing."""
+        for name in ("plan_for_batches", "staging"):
+            for statement in SQL[name].split(";"):
+                self._db.execute(statement)
+        self._any_lead = bool(self._run("any_lead"))
+
+    def known_keys(self, keys: Iterable[str]) -> dict[str, Known]:
+        """Those of the keys that leads own; the keys are all different."""
+        asked = list(keys)
+        if not self._any_lead or not asked:
+            return {}
+        self._seek((None, key) for key in asked)
+        owners: dict[str, Known] = {}
+        gone: list[str] = []
+        for row in self._run("known_keys"):
+            owned = [asked[int(place)] for place in row["places"].split(" ")]
+            if row["lives"]:
+                owners.update(dict.fromkeys(owned, Known(UUID(row["lead_id"]), row["crm_id"], row["siren"])))
+            else:
+                gone += owned
+        if gone:
+            self._db.execute(SQL["forget_keys"], {"org_id": self._org_id, "keys": gone})
+        return owners
 
     def known_ids(self, ids: Sequence[UUID]) -> dict[UUID, Known]:
         """Those of the ids that are leads of this organisation."""
-        rows = self._db.execute(SQL["known_ids"], {"org_id": self._org_id, "ids": ids}).fetchall()
-        return {row["lead_id"]: _known(row) for row in rows}
+        return {row["lead_id"]: Known(**row) for row in self._run("known_ids", ids=ids)} if ids else {}
 
     def known_people(self, resolved: Sequence[Resolved]) -> dict[UUID, list[Person]]:
         """The contacts at the batch's leads whom its rows may mean, but for those known by the very same key."""
@@ -53,39 +66,54 @@ class LeadStore:
             for item in resolved
             if item.row.contact and item.lead_id not in new
         }
-        lead_ids, keys = zip(*found, strict=True) if found else ((), ())
-        strangers = self._db.execute(
-            SQL["strangers"], {"org_id": self._org_id, "lead_ids": list(lead_ids), "keys": list(keys)}
-        ).fetchall()
-        sought = doubtful(found) | {(row["lead_id"], row["key"]) for row in strangers}
-        asked = asked_for((place[0], found[place]) for place in sought)
+        if not found:
+            return {}
+        asked = list(found)
+        self._seek((lead_id.hex, key) for lead_id, key in asked)
+        sought = doubtful(found) | {asked[row["place"]] for row in self._run("strangers")}
         people: dict[UUID, list[Person]] = {}
-        for row in self._db.execute(SQL["known_people"], {"org_id": self._org_id, **asked}) if sought else ():
+        wanted = asked_for((place[0], found[place]) for place in sought)
+        for row in self._run("known_people", **wanted) if sought else ():
             people.setdefault(row.pop("lead_id"), []).append(Person(**row))
         return people
 
+    def deal_owners(self, deal_ids: Sequence[str]) -> dict[str, UUID]:
+        """The leads that these deals belong to; a deal that is not known is left out."""
+        return {row["crm_id"]: row["lead_id"] for row in self._run("deal_owners", deal_ids=list(deal_ids))}
+
     def merge(self, batch: Batch) -> set[UUID]:
         """Write what the batch changes; the leads of which anything was written, new ones not among them."""
-        self._db.execute(SQL["clear_staging"])
-        self._copy("staged_leads", batch.leads)
-        self._copy("staged_contacts", batch.contacts)
-        self._copy("staged_deals", batch.deals)
-        self._copy("staged_keys", batch.keys)
-        own = {"org_id": self._org_id}
-        self._db.execute(SQL["insert_leads"], own)
-        touched = {
-            row["lead_id"]
-            for name in ("update_leads", "upsert_contacts", "upsert_deals")
-            for row in self._db.execute(SQL[name], own)
-        }
-        self._db.execute(SQL["insert_keys"], own)
-        return touched
+        if batch.new_leads:
+            self._copy("copy_leads", batch.new_leads)
+            self._copy("copy_contacts", batch.new_contacts)
+            self._copy("copy_keys", batch.new_keys)
+            self._any_lead = True
+        self._run("clear_staging")
+        self._copy("stage_leads", batch.leads)
+        self._copy("stage_contacts", batch.contacts)
+        self._copy("stage_deals", batch.deals)
+        self._copy("stage_keys", batch.keys)
+        touched: set[UUID] = set()
+        for rows, statement in (
+            (batch.leads, "update_leads"),
+            (batch.contacts, "upsert_contacts"),
+            (batch.deals, "upsert_deals"),
+        ):
+            touched.update(row["lead_id"] for row in (self._run(statement) if rows else ()))
+        if batch.keys:
+            self._run("insert_keys")
+        return touched.difference({UUID(lead[0]) for lead in batch.new_leads} if batch.deals else ())
 
-    def _copy(self, table: str, rows: Iterable[Sequence[Any]]) -> None:
-        with self._db.cursor() as cursor, cursor.copy(_COPIES[table]) as copy:
-            for row in rows:
-                copy.write_row(row)
+    def _seek(self, asked: Iterable[tuple[str | None, str]]) -> None:
+        self._run("clear_sought")
+        self._copy("seek", [(str(place), lead_id, key) for place, (lead_id, key) in enumerate(asked)])
 
+    def _run(self, name: str, **values: Any) -> list[Row]:
+        """The rows of a statement; planned each time, because the tables grow between two batches."""
+        result = self._db.execute(SQL[name], values | {"org_id": self._org_id}, prepare=False)
+        return result.fetchall() if result.description else []
 
-def _known(row: Row) -> Known:
-    return Known(lead_id=row["lead_id"], crm_id=row["crm_id"], siren=row["siren"])
+    def _copy(self, statement: str, rows: Sequence[Cells]) -> None:
+        if rows:
+            with self._db.cursor() as cursor, cursor.copy(SQL[statement]) as copy:
+                copy.write(block(rows, self._org_id.hex))

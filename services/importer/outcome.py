@@ -1,10 +1,13 @@
 """What an import found: every record counted, the first few faults kept."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import itemgetter
 from typing import Literal
 
+from services.importer.batches import Batch
 from services.importer.core.merge import Tally
 from services.importer.core.record import LeadRow, Reject, Skipped, Warning_
 from services.importer.proposal import Proposal
@@ -32,19 +35,24 @@ class Outcome:
     warnings: list[Warning_] = field(default_factory=list)
     warning_count: int = 0
     unknown_statuses: Counter[str] = field(default_factory=Counter)
-    record: int = 0  # number of the record at hand
+    missing: int = 0  # records of the version before that are no more in the file
+
+    def tell(self, batch: Batch) -> None:
+        """Count a batch's records, and keep what the admin should know of them, in the order of the file."""
+        self.tally.read += batch.read
+        found: list[tuple[int, Callable[[], None]]] = [(one.line, partial(self.skip, one)) for one in batch.skipped]
+        found += [(faults[0].line, partial(self.reject, faults, number)) for number, faults in batch.rejected]
+        for row, number in zip(batch.rows, batch.numbers, strict=True):
+            if row.warnings or row.unknown_status is not None:
+                found.append((row.line, partial(self.note, row, number)))
+        for _line, keep in sorted(found, key=itemgetter(0)):
+            keep()
 
     def skip(self, skipped: Skipped) -> None:
         """Count a record that is no row."""
-        self.tally.read += 1
         self.tally.ignored += 1
         if reason := _SKIPPED.get(skipped.code):
             self.warn([Warning_(skipped.line, None, skipped.code, reason)])
-
-    def next_record(self) -> None:
-        """Count a record of the table, whatever becomes of it."""
-        self.tally.read += 1
-        self.record += 1
 
     def reject(self, faults: list[Reject], record: int) -> None:
         """Count one record, whatever the number of its faults."""
@@ -53,9 +61,9 @@ class Outcome:
         # Without the record itself: that is in the file.
         self.rejects += [replace(fault, record=record, cells=()) for fault in faults[: self.kept - len(self.rejects)]]
 
-    def note(self, row: LeadRow) -> None:
+    def note(self, row: LeadRow, record: int) -> None:
         """Keep what the admin should know of a row that is imported."""
-        self.warn(row.warnings, self.record)
+        self.warn(row.warnings, record)
         status = row.unknown_status
         if status is not None and (status in self.unknown_statuses or len(self.unknown_statuses) < _KEPT_STATUSES):
             self.unknown_statuses[status] += 1
@@ -69,7 +77,8 @@ class Outcome:
 
     def counts(self) -> RowCounts:
         """The counts, as they are told and kept."""
-        return RowCounts.model_validate(self.tally, from_attributes=True)
+        counted = RowCounts.model_validate(self.tally, from_attributes=True)
+        return counted.model_copy(update={"missing": self.missing})
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer.core.mapping import Mapping, bind
-from services.importer.core.record import Refusal, Reject
-from services.importer.core.table import Outcome, Table
+from services.importer.core.record import Outcome, Refusal, Reject
+from services.importer.core.table import Table
 from services.importer.proposal import propose
 from services.importer.reading import open_file
 from services.importer.settings import Settings

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from services.importer.core.mapping import Mapping as ImportMapping
 from services.importer.core.mapping import columns_of
-from services.importer.core.record import Record
+from services.importer.core.record import Outcome, Record
 from services.importer.core.suggest import Column, Suggestion, status_of, suggest
-from services.importer.core.table import Header, Outcome
+from services.importer.core.table import Header
 from shared.contracts import ColumnView, StatusView
 from shared.mapping import STATUS, status_key
 

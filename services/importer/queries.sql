@@ -1,23 +1,55 @@
 -- Statements on runs and connectors: claiming a run, and ending it.
 
+-- name: lock_turns
+-- Whoever takes or passes on an organisation's turn to import holds this, before the lock of any connector or run.
+select pg_advisory_xact_lock(hashtextextended('turns ' || %(org_id)s::text, 0))
+
 -- name: claim
--- Whoever gets a row back holds the run until the lease ends; every later write names the attempt.
+-- Whoever gets a row back holds the run until the lease ends, and every later write names the attempt; or, while another
+-- import of the organisation is under way, the run waits for its turn with all that is known of its file.
 update runs r
-set stage = 'importing', attempt = r.attempt + 1, claimed_at = now(),
+set stage = case when turn.taken then 'stored' else 'importing' end, awaits_turn = turn.taken,
+    attempt = r.attempt + case when turn.taken then 0 else 1 end,
+    claimed_at = case when turn.taken then r.claimed_at else now() end,
     lease_until = now() + make_interval(secs => %(lease)s),
     checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s, file_mtime = %(mtime)s,
     looked_at = %(looked_at)s, remote_size = %(remote_size)s, remote_checksum = %(remote_checksum)s,
     remote_path = %(path)s, host_key = %(host_key)s, address = %(address)s, algorithms = %(algorithms)s
-from connectors c
+from connectors c, lateral (
+    select exists (select from runs where org_id = %(org_id)s and id <> %(run_id)s
+                   and stage = 'importing' and lease_until >= now()) as taken
+) turn
 where r.id = %(run_id)s and r.org_id = %(org_id)s and c.id = r.connector_id and c.state <> 'deleted'
   and (r.stage in ('queued', 'fetching', 'stored') or (r.stage = 'importing' and r.lease_until < now()))
 returning r.id as run_id, r.org_id, r.connector_id, r.attempt, r.reply_to, r.checksum, r.blob,
           r.dry_run, c.file_checksum, c.file_mapping_version, c.file_code, c.name as connector_name, c.path,
-          c.csv_options
+          c.csv_options, turn.taken
+
+-- name: awaits_turn
+select from runs where id = %(run_id)s and stage = 'stored' and awaits_turn
+
+-- name: hand_on
+-- First come, first served, but small files before large ones, for a quarter of an hour at most. Nothing comes back when
+-- no run waits, or when an import of the organisation is under way, which hands on itself.
+update runs set awaits_turn = false, lease_until = now() + interval '1 minute'
+where id = (
+    select r.id from runs r
+    where r.org_id = %(org_id)s and r.stage = 'stored' and r.awaits_turn
+      and not exists (select from runs o where o.org_id = r.org_id
+                      and o.stage = 'importing' and o.lease_until >= now())
+    order by r.file_size >= %(large)s and r.queued_at > now() - interval '15 minutes', r.queued_at, r.id
+    limit 1 for update
+)
+returning id as run_id, org_id, connector_id, checksum, blob, file_size as size, file_mtime as mtime, looked_at,
+          remote_size, remote_checksum, remote_path as path, host_key, address, algorithms
 
 -- name: extend_lease
 update runs set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+
+-- name: hold
+-- Keeps the run as it is until the transaction ends; nothing comes back when it was lost, or somebody has it just now.
+select from runs where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing' for share skip locked
 
 -- name: send_back
 -- The blob is gone or damaged: the file is fetched anew, whatever is known of it, when its server has room.
@@ -43,7 +75,7 @@ select from connectors where id = %(connector_id)s and state <> 'deleted' for up
 update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, mapping_version = %(mapping_version)s,
     rows_read = %(read)s, rows_created = %(created)s, rows_updated = %(updated)s, rows_unchanged = %(unchanged)s,
-    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, warning_count = %(warning_count)s,
+    rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, rows_missing = %(missing)s, warning_count = %(warning_count)s,
     reading = %(reading)s, reject_blob = %(reject_blob)s, finished_at = clock_timestamp()
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
@@ -69,6 +101,19 @@ where c.id = r.connector_id and r.id = %(run_id)s and c.host_keys = '{}' and r.h
 -- name: connector_as_it_is
 -- After a dry run: nothing else of the connector changes.
 select due_at, state from connectors where id = %(connector_id)s
+
+-- name: fingerprints
+select blob, checksum, mapping_version, recipe from fingerprints where connector_id = %(connector_id)s
+
+-- name: keep_fingerprints
+-- What comes back is what they replace.
+with before as (select blob from fingerprints where connector_id = %(connector_id)s)
+insert into fingerprints (connector_id, org_id, blob, checksum, mapping_version, recipe)
+values (%(connector_id)s, %(org_id)s, %(blob)s, %(checksum)s, %(mapping_version)s, %(recipe)s)
+on conflict (connector_id) do update
+set blob = excluded.blob, checksum = excluded.checksum, mapping_version = excluded.mapping_version,
+    recipe = excluded.recipe, made_at = now()
+returning (select blob from before) as replaced
 
 -- name: take_preview
 -- Nothing comes back when the test has its preview already.

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 from services.importer.core import detector
 from services.importer.core import encoding as encodings
+from services.importer.core.dialect import Dialect
+from services.importer.core.encoding import Encoding
+from services.importer.core.hand import Recall
+from services.importer.core.lines import Block
 from services.importer.core.record import Refusal
 from services.importer.core.rows import LIMITS, Limits
-from services.importer.core.table import Table, read_table
-from services.importer.text import FileRefused, lines
+from services.importer.core.table import Header, Table, read_table
+from services.importer.text import FileRefused, blocks
 from shared.contracts import CsvOptions, Reading
 
 _AUTOMATIC = CsvOptions()
@@ -23,6 +27,7 @@ class Opened:
 
     reading: Reading | None  # None: not even the encoding could be told
     table: Table | Refusal
+    lines: int = 0  # line ends in the whole file; 0 where they were not counted
 
     def readable(self) -> tuple[Reading, Table]:
         """Both of them; FileRefused when there is no table."""
@@ -39,36 +44,53 @@ def open_file(
     known: AbstractSet[str] = frozenset(),
     *,
     cut: bool = False,
+    recall: Callable[[Reading, Header], Recall | None] | None = None,
 ) -> Opened:
     """Open the file that `read` yields the bytes of: once to tell its encoding, once more for its rows.
 
     `known` are folded names of columns that a mapping uses; `cut` says that this is only the beginning of a file.
-    FileRefused where the bytes are no text after all.
+    `recall` is asked once it is known how the file is read, and may find lines again that were records of the version
+    before: they come as `Familiar`. FileRefused where the bytes are no text after all.
     """
-    encoding = encodings.decide(encodings.survey(read(), cut=cut), options.encoding)
+    survey = encodings.survey(read(), cut=cut)
+    encoding = encodings.decide(survey, options.encoding)
     if isinstance(encoding, Refusal):
         return Opened(None, encoding)
-    text = lines(read(), encoding.name)
-    sample = list(_sample(text))
+    source, taken = blocks(read(), encoding.name), list[Block]()
+    sample = list(_sample(source, taken))
     dialect = detector.detect("".join(sample), delimiter=options.delimiter, quote=options.quote)
-    table = read_table(itertools.chain(sample, text), dialect, limits, known)
-    reading = Reading(
+    line_end = detector.records_end(dialect, sample)
+
+    def told(header: Header | None) -> Reading:
+        return _reading(encoding, dialect, line_end, header)
+
+    def asked(header: Header) -> Recall | None:
+        return recall(told(header), header) if recall else None
+
+    table = read_table(itertools.chain(taken, source), dialect, limits, known, asked)
+    return Opened(told(None if isinstance(table, Refusal) else table.header), table, survey.lines)
+
+
+def _reading(encoding: Encoding, dialect: Dialect, line_end: str, header: Header | None) -> Reading:
+    return Reading(
         encoding=encoding.name,
         encoding_confidence=encoding.confidence,
         delimiter=dialect.delimiter,
         quote=dialect.quote,
         escape=dialect.escape,
-        line_end=detector.records_end(dialect, sample),
-        header_line=None if isinstance(table, Refusal) else table.header.line,
+        line_end=line_end,
+        header_line=header.line if header else None,
     )
-    return Opened(reading, table)
 
 
-def _sample(text: Iterator[str]) -> Iterator[str]:
+def _sample(source: Iterator[Block], taken: list[Block]) -> Iterator[str]:
     """The first lines: more characters than the detector looks at, if the file has them."""
-    size = 0
-    for line in itertools.islice(text, _SAMPLE_LINES):
-        yield line
-        size += len(line)
-        if size > detector.SAMPLE_CHARS:
-            return
+    size = count = 0
+    for block in source:
+        taken.append(block)
+        for line in block.texts(0, _SAMPLE_LINES - count):
+            yield line
+            size += len(line)
+            count += 1
+            if size > detector.SAMPLE_CHARS or count == _SAMPLE_LINES:
+                return

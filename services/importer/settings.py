@@ -1,6 +1,6 @@
 """The importer's settings."""
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from services.importer.core.rows import Limits
 from shared.settings import BlobSettings, DatabaseSettings, ServiceSettings
@@ -9,7 +9,10 @@ from shared.settings import BlobSettings, DatabaseSettings, ServiceSettings
 class Settings(ServiceSettings, DatabaseSettings, BlobSettings):
     """Read from the environment once, at start."""
 
-    import_threads: int = Field(default=1, ge=1, description="files imported at once")
+    import_threads: int = Field(default=1, ge=0, description="files below 20 MB imported at once; 0: none")
+    large_import_threads: int = Field(
+        default=1, ge=0, description="larger files imported at once; 0: none, where other importers take them"
+    )
     preview_threads: int = Field(default=1, ge=1, description="previews of tested files made at once")
     lease_seconds: float = Field(default=60, gt=0, description="an import silent for this long may be taken over")
     batch_rows: int = Field(default=5000, ge=1, description="rows merged with one set of statements")
@@ -21,6 +24,13 @@ class Settings(ServiceSettings, DatabaseSettings, BlobSettings):
     max_record_lines: int = Field(default=1_000, ge=1, description="rows over more lines are rejected")
     max_record_chars: int = Field(default=1_000_000, ge=1, description="longer rows are rejected")
     max_cell_chars: int = Field(default=100_000, ge=1, description="rows with a longer cell are rejected")
+
+    @field_validator("large_import_threads")
+    @classmethod
+    def _imports_something(cls, threads: int, info: ValidationInfo) -> int:
+        if threads == 0 and info.data.get("import_threads") == 0:
+            raise ValueError("must be above 0 where import_threads is 0")
+        return threads
 
     def limits(self) -> Limits:
         """What bounds the reading of a file."""

@@ -12,9 +12,10 @@ from services.importer.core.mapping import Mapping as ImportMapping
 from services.importer.core.record import Reject
 from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
-from shared.contracts import CsvOptions, ImportRequested
+from shared.contracts import LARGE_FILE_BYTES, CsvOptions, ImportRequested
 from shared.database import Db, Row, queries
 from shared.errors import Fenced
+from shared.outbox import put_job
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 
@@ -53,18 +54,39 @@ class Store:
         self.db = db
 
     def claim(self, request: ImportRequested, lease: float) -> Claim | None:
-        """Take the run; None when it is done, cancelled, another organisation's, or somebody else's just now."""
+        """Take the run; None when it is done, cancelled, another organisation's, or somebody else's just now.
+
+        None as well while another import of the organisation is under way: then the run waits for its turn.
+        """
+        self._do("lock_turns", org_id=request.org_id)
         row = self._one("claim", lease=lease, **request.model_dump(exclude={"connector_id"}))
-        return Claim(csv=CsvOptions.model_validate(row.pop("csv_options")), **row) if row else None
+        if row is None or row.pop("taken"):
+            return None
+        return Claim(csv=CsvOptions.model_validate(row.pop("csv_options")), **row)
+
+    def awaits_turn(self, run_id: UUID) -> bool:
+        """Whether the run waits until another import of its organisation ends."""
+        return self._one("awaits_turn", run_id=run_id) is not None
+
+    def hand_on(self, org_id: UUID) -> None:
+        """Owe an importer the organisation's next run, unless an import is under way or none waits."""
+        self._do("lock_turns", org_id=org_id)
+        if row := self._one("hand_on", org_id=org_id, large=LARGE_FILE_BYTES):
+            put_job(self.db, ImportRequested.model_validate(row), row["run_id"])
 
     def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Keep the run; False when it was lost."""
         return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1
 
+    def hold(self, claim: Claim) -> bool:
+        """Keep the run from being ended until the transaction ends; False when it was lost or is busy just now."""
+        return self._one("hold", **claim.fence) is not None
+
     def send_back(self, claim: Claim) -> None:
-        """Have the file fetched again; nothing when the run was lost meanwhile."""
-        self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
-        self.db.execute(SQL["send_back"], claim.fence)
+        """Have the file fetched again, unless the run was lost meanwhile; the organisation's next run is handed on."""
+        self._lock(claim)
+        self._do("send_back", **claim.fence)
+        self.hand_on(claim.org_id)
 
     def mapping(self, org_id: UUID) -> ImportMapping | None:
         """The organisation's current mapping."""
@@ -81,12 +103,27 @@ class Store:
                 fault = (reject.line, reject.record, reject.column, reject.code, reject.reason, reject.value)
                 copy.write_row((claim.run_id, claim.org_id, *fault))
 
+    def fingerprints(self, connector_id: UUID) -> Row | None:
+        """What the import before left: blob, checksum of its bytes, mapping_version and recipe."""
+        return self._one("fingerprints", connector_id=connector_id)
+
+    def keep_fingerprints(
+        self, claim: Claim, *, blob: str, checksum: str, mapping_version: int, recipe: str
+    ) -> str | None:
+        """Leave them to the next import; the blob that they replace, if any."""
+        # An admin who points the connector at another file takes them away, under the connector's lock.
+        self._lock(claim)
+        left = {"blob": blob, "checksum": checksum, "mapping_version": mapping_version, "recipe": recipe}
+        row = self._one("keep_fingerprints", connector_id=claim.connector_id, org_id=claim.org_id, **left)
+        return row["replaced"] if row else None
+
     def finish(self, claim: Claim, ending: Ending) -> Mapping[str, Any]:
         """End the run and note that this file version is dealt with; Fenced when the run was lost meanwhile.
 
-        After a dry run the connector stays as it is, but for its first host key.
+        After a dry run the connector stays as it is, but for its first host key. The organisation's next run is
+        handed on.
         """
-        self.db.execute(SQL["lock_connector"], {"connector_id": claim.connector_id})
+        self._lock(claim)
         run = self._one(
             "finish_run",
             outcome=ending.result,
@@ -97,7 +134,7 @@ class Store:
             reject_blob=ending.reject_blob,
             warning_count=ending.outcome.warning_count if ending.outcome else 0,
             **claim.fence,
-            **ending.counts().model_dump(),
+            **dict(ending.counts()),
         )
         if run is None:
             raise Fenced("the run was taken over, cancelled or its connector deleted")
@@ -109,11 +146,20 @@ class Store:
                 "finish_connector", run_id=claim.run_id, mapping_version=ending.mapping_version, code=ending.code
             )
         assert connector is not None  # noqa: S101 - a run's connector is never removed
+        self.hand_on(claim.org_id)
         return {**run, **connector}
 
     def take_preview(self, org_id: UUID, test_id: UUID) -> Row | None:
         """The test that a preview belongs to; None when it has one already."""
         return self._one("take_preview", org_id=org_id, test_id=test_id)
+
+    def _lock(self, claim: Claim) -> None:
+        """The organisation's turn first, then the connector, then the run: everybody locks in this order."""
+        self._do("lock_turns", org_id=claim.org_id)
+        self._do("lock_connector", connector_id=claim.connector_id)
+
+    def _do(self, name: str, /, **values: Any) -> None:
+        self.db.execute(SQL[name], values)
 
     def _one(self, name: str, /, **values: Any) -> Row | None:
         return self.db.execute(SQL[name], values).fetchone()

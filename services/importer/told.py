@@ -37,6 +37,23 @@ def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]
     return [_failed(claim, ending.code or "", ending.detail, run)]
 
 
+def progress(claim: Claim, counters: BulkProgress) -> NotificationPushed:
+    """The notification of an import that goes on."""
+    done = counters.success_count + counters.failure_count
+    return NotificationPushed(
+        organisation_id=claim.org_id,
+        title=f"{_name(claim)} is being imported",
+        content=f"{done} of about {counters.total_count} rows",
+        in_progress=True,
+        file_import_id=claim.run_id,
+        bulk_progress=counters,
+    )
+
+
+def _name(claim: Claim) -> str:
+    return claim.connector_name or claim.path
+
+
 def _about(claim: Claim) -> dict[str, Any]:
     return {
         "organisation_id": claim.org_id,
@@ -105,11 +122,12 @@ def _listed(rows: Iterable[Reject | Warning_]) -> tuple[RejectedRow, ...]:
 
 def _notification(claim: Claim, counts: RowCounts) -> NotificationPushed:
     imported = counts.created + counts.updated + counts.unchanged
+    missing = f", {counts.missing} no longer in the file" if counts.missing else ""
     return NotificationPushed(
         organisation_id=claim.org_id,
-        title=f"{claim.connector_name or claim.path} was imported",
+        title=f"{_name(claim)} was imported",
         content=f"{counts.created} created, {counts.updated} updated, {counts.unchanged} unchanged, "
-        f"{counts.rejected} rejected",
+        f"{counts.rejected} rejected{missing}",
         in_progress=False,
         file_import_id=claim.run_id,
         bulk_progress=BulkProgress(

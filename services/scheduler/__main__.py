@@ -44,6 +44,7 @@ def main() -> None:
         Loop("tick", handler.tick, idle_seconds=settings.tick_seconds),
         Loop("sweep", sweep.step, idle_seconds=settings.sweep_seconds),
         Loop("measure", handler.measure, idle_seconds=5.0),
+        Loop("count", handler.count, idle_seconds=60.0),
         Loop("relay", relay.step, idle_seconds=0.01),
     ]
     with connections:

@@ -1,19 +1,22 @@
 """Lets looks in, as many at once as a server and an organisation bear, counted over all fetchers."""
 
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from services.scheduler.admission_store import AdmissionStore
-from services.scheduler.core.fairness import admit
+from services.scheduler.core.fairness import Candidate, admit
 from services.scheduler.core.planning import Connector
+from services.scheduler.core.shortlist import Shortlist
 from services.scheduler.rows import connector_of
 from services.scheduler.settings import Settings
 from shared.database import Db, Row
 
-# For each that is let in, so many are looked at: some of them stand in each other's way.
-_CANDIDATES = 20
+# Candidates are read so many at a time.
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +53,33 @@ class Admission:
         servers = _count(under_way, "server")
         orgs = _count(under_way, "org_id")
         room = min(self._batch_size, self._max_queued - sum(row["queued"] for row in under_way))
-        candidates = store.candidates(
-            _full(servers, self._caps.per_server),
-            _full(orgs, self._caps.per_organisation),
-            per_server=self._caps.per_server,
-            count=self._batch_size * _CANDIDATES,
-            max_attempts=self._max_attempts,
-        )
+        if room <= 0:
+            return []
+        candidates = self._candidates(store, servers, orgs, room)
         chosen = [candidate.connector_id for candidate in admit(candidates, servers, orgs, self._caps, room)]
         claimed = store.claim(chosen) if chosen else {}
         return [_turn(claimed[connector_id]) for connector_id in chosen if connector_id in claimed]
+
+    def _candidates(
+        self, store: AdmissionStore, servers: Counter[str], orgs: Counter[UUID], room: int
+    ) -> list[Candidate]:
+        """What waits and then what is due, the longest waiting first: as many as are needed to choose from."""
+        shortlist = Shortlist(
+            self._caps, room, _full(servers, self._caps.per_server), _full(orgs, self._caps.per_organisation)
+        )
+        asked = partial(store.asked, page=_PAGE, max_attempts=self._max_attempts)
+        for read, is_asked in ((asked, True), (partial(store.due, page=_PAGE), False)):
+            for row in _paged(read, shortlist):
+                shortlist.add(Candidate(row["connector_id"], row["org_id"], row["server"], is_asked))
+        return shortlist.candidates
+
+
+def _paged(read: Callable[[Shortlist, Row | None], list[Row]], shortlist: Shortlist) -> Iterator[Row]:
+    """The rows of one page after the other, while the shortlist wants more."""
+    page = read(shortlist, None) if shortlist.wants_more else []
+    while page:
+        yield from page
+        page = read(shortlist, page[-1]) if len(page) == _PAGE and shortlist.wants_more else []
 
 
 def _turn(row: Row) -> Turn:

@@ -1,12 +1,16 @@
 """The tables of connectors and runs as admission sees them. Each method is one statement of queries.sql."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from services.scheduler.core.fairness import Candidate
 from services.scheduler.core.planning import Connector
+from services.scheduler.core.shortlist import Shortlist
 from services.scheduler.statements import Statements
 from shared.database import Row
+
+_BEFORE_ALL: Row = {"since": datetime.min.replace(tzinfo=UTC), "after": UUID(int=0)}
 
 
 class AdmissionStore(Statements):
@@ -25,22 +29,16 @@ class AdmissionStore(Statements):
         row = self._required("crowd", server=connector.server, org_id=connector.org_id)
         return row["at_server"], row["of_org"]
 
-    def candidates(
-        self, full_servers: Sequence[str], full_orgs: Sequence[UUID], *, per_server: int, count: int, max_attempts: int
-    ) -> list[Candidate]:
-        """What waits or is due, up to `count`, not at full servers nor of full organisations.
+    def asked(self, shortlist: Shortlist, after: Row | None, *, page: int, max_attempts: int) -> list[Row]:
+        """A page of what an admin waits for, longest first, without what the shortlist has enough of.
 
         A run that importers have claimed and sent back `max_attempts` times is left to be given up.
         """
-        rows = self._all(
-            "candidates",
-            full_servers=list(full_servers),
-            full_orgs=list(full_orgs),
-            per_server=per_server,
-            count=count,
-            max_attempts=max_attempts,
-        )
-        return [Candidate(**row) for row in rows]
+        return self._all("asked", page=page, max_attempts=max_attempts, **_passed_over(shortlist, after))
+
+    def due(self, shortlist: Shortlist, after: Row | None, *, page: int) -> list[Row]:
+        """A page of what is due, in the same way."""
+        return self._all("due", page=page, **_passed_over(shortlist, after))
 
     def claim(self, connector_ids: Sequence[UUID]) -> dict[UUID, Row]:
         """Those of the connectors that nobody else has in hand, locked, each with the run that waits for it."""
@@ -49,3 +47,15 @@ class AdmissionStore(Statements):
     def let_in(self, run_id: UUID, server: str, lease: float) -> bool:
         """Put a waiting run into the fetchers' queue; False when it waits no more."""
         return self._one("let_in", run_id=run_id, server=server, lease=lease) is not None
+
+
+def _passed_over(shortlist: Shortlist, after: Row | None) -> dict[str, Any]:
+    last = after or _BEFORE_ALL
+    return {
+        "since": last["since"],
+        "after": last["after"],
+        "closed_servers": list(shortlist.closed_servers),
+        "closed_orgs": shortlist.closed_orgs,
+        "place_orgs": [org_id for org_id, _ in shortlist.closed_places],
+        "place_servers": [server for _, server in shortlist.closed_places],
+    }

@@ -128,13 +128,18 @@ class Handler:
         """Refresh the gauges that come from the tables."""
         with self._pool.connection() as db:
             figures = Store(db).gauges()
-        for state in ("active", "paused"):
-            self._metrics.connectors.labels(state).set(figures[state])
         for stage in ("waiting", "queued", "fetching", "stored", "importing"):
             self._metrics.open_runs.labels(stage).set(figures[stage])
         self._metrics.outbox.set(figures["outbox"])
         self._metrics.oldest_due.set(figures["oldest_due"])
         self._metrics.oldest_success.set(figures["oldest_success"])
+
+    def count(self) -> None:
+        """Refresh the number of connectors."""
+        with self._pool.connection() as db:
+            census = Store(db).census()
+        for state in ("active", "paused"):
+            self._metrics.connectors.labels(state).set(census[state])
 
 
 def _note_host_key(db: Db, connector: Connector, host_key: str, code: str | None) -> None:

@@ -23,6 +23,7 @@ returning *
 -- name: update_connector
 -- Another file is looked at with fresh eyes; whatever an admin changes is tried at once. No mapping has the version -1,
 -- so the stored file is planned to be read again.
+with forgotten as (delete from fingerprints where connector_id = %(id)s and %(other_file)s)
 update connectors
 set name = %(name)s, host = %(host)s, port = %(port)s, username = %(username)s, path = %(path)s,
     done_marker = %(done_marker)s, sealed_password = nullif(%(sealed_password)s, ''),
@@ -38,6 +39,7 @@ where id = %(id)s
 returning *
 
 -- name: delete_connector
+with forgotten as (delete from fingerprints where connector_id = %(connector_id)s)
 update connectors
 set state = 'deleted', sealed_password = null, sealed_key = null, host_keys = '{}', updated_at = now()
 where id = %(connector_id)s
@@ -126,51 +128,55 @@ select pg_advisory_xact_lock(7240915003)
 -- name: under_way
 -- The looks that fetchers have or will have in hand. Nobody tells a fetcher that its run was cancelled.
 select server, org_id, count(*) as runs, count(*) filter (where stage = 'queued') as queued
-from runs
-where stage in ('queued', 'fetching') or (outcome = 'cancelled' and lease_until > now())
+from (select server, org_id, stage from runs where stage in ('queued', 'fetching')
+      union all
+      select server, org_id, stage from runs where outcome = 'cancelled' and lease_until > now()) looks
 group by server, org_id
 
 -- name: crowd
 -- Those that wait count as well: whoever came first is let in first.
 select count(*) filter (where server = %(server)s) as at_server, count(*) filter (where org_id = %(org_id)s) as of_org
-from runs
-where stage in ('waiting', 'queued', 'fetching')
-   or (outcome = 'cancelled' and lease_until > now())
+from (select server, org_id from runs where stage in ('waiting', 'queued', 'fetching')
+      union all
+      select server, org_id from runs where outcome = 'cancelled' and lease_until > now()) looks
 
--- name: candidates
--- What waits for room or is due, where there is some: of one organisation at one server no more than could be let in,
--- and the organisations by turns, so that none fills the list. A stored file with a newer mapping needs no server.
-with wanted as (
-    select r.connector_id, r.org_id, r.server, true as asked, r.queued_at as since from runs r
-    where r.stage = 'waiting' and r.attempt < %(max_attempts)s
-    union all
-    select c.id, c.org_id,
-           case when c.file_checksum is null or c.file_mapping_version = coalesce(m.version, 0)
-                then coalesce(c.server_address, c.host) end,
-           false, c.due_at
-    from connectors c
-    left join lateral (select max(version) as version from import_mappings where org_id = c.org_id) m on true
-    where c.state = 'active' and c.due_at <= now()
-      and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')
-), ranked as (
-    select *, row_number() over (partition by org_id, server order by asked desc, since) as place from wanted
-    where server is null or (server <> all(%(full_servers)s) and org_id <> all(%(full_orgs)s))
-)
-select connector_id, org_id, server, asked from ranked
-where server is null or place <= %(per_server)s
-order by asked desc, row_number() over (partition by org_id order by asked desc, since), since
-limit %(count)s
+-- name: asked
+-- A page of what an admin asked for and that waits for room, longest first, after `since` and `after`.
+select r.connector_id, r.org_id, r.server, r.queued_at as since, r.id as after
+from runs r
+where r.stage = 'waiting' and r.attempt < %(max_attempts)s and (r.queued_at, r.id) > (%(since)s, %(after)s)
+  and r.server <> all(%(closed_servers)s) and r.org_id <> all(%(closed_orgs)s)
+  and not exists (select from unnest(%(place_orgs)s::uuid[], %(place_servers)s::text[]) place (org_id, server)
+                  where place.org_id = r.org_id and place.server = r.server)
+order by r.queued_at, r.id
+limit %(page)s
+
+-- name: due
+-- A page of what is due, longest first, after `since` and `after`. A stored file with a newer mapping needs no server.
+-- The offset keeps the question for open runs a look into an index for each connector: a join may read all of them.
+select d.id as connector_id, d.org_id, d.server, d.due_at as since, d.id as after
+from (select c.id, c.org_id, c.due_at,
+             case when c.file_checksum is null
+                       or c.file_mapping_version = coalesce((select max(version) from import_mappings m
+                                                             where m.org_id = c.org_id), 0)
+                  then coalesce(c.server_address, c.host) end as server
+      from connectors c
+      where c.state = 'active' and c.due_at <= now() and (c.due_at, c.id) > (%(since)s, %(after)s)
+        and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done' offset 0)) d
+where (d.server is null or (d.server <> all(%(closed_servers)s) and d.org_id <> all(%(closed_orgs)s)))
+  and not exists (select from unnest(%(place_orgs)s::uuid[], %(place_servers)s::text[]) place (org_id, server)
+                  where place.org_id = d.org_id and place.server is not distinct from d.server)
+order by d.due_at, d.id
+limit %(page)s
 
 -- name: claim
 -- Those of the connectors that nobody else has in hand, and the runs that wait for them.
-select c.*, coalesce(m.version, 0) as mapping_version, w.id as waiting_id, w.dry_run as waiting_dry
+select c.*, coalesce(m.version, 0) as mapping_version, r.id as waiting_id, r.dry_run as waiting_dry
 from connectors c
-left join runs w on w.connector_id = c.id and w.stage = 'waiting'
+left join runs r on r.connector_id = c.id and r.stage <> 'done'
 left join lateral (select max(version) as version from import_mappings where org_id = c.org_id) m on true
 where c.id = any(%(connector_ids)s) and c.state <> 'deleted'
-  and (w.id is not null
-       or (c.state = 'active' and c.due_at <= now()
-           and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')))
+  and (r.stage = 'waiting' or (r.id is null and c.state = 'active' and c.due_at <= now()))
 for update of c skip locked
 
 -- name: let_in
@@ -292,11 +298,17 @@ where id in (select id from connectors where state = 'paused' and paused_code is
 returning *
 
 -- name: overdue_runs
--- Runs past their lease whose last message did leave the outbox; of those that wait, the ones tried too often.
+-- Runs past their lease whose last message did leave the outbox; of those that wait for a server, the ones tried too
+-- often; of those that await an organisation's turn, the first where nobody imports who would hand it on.
 select r.*
 from runs r join connectors c on c.id = r.connector_id
 where r.stage <> 'done' and (r.stage <> 'waiting' or r.attempt >= %(max_attempts)s) and r.lease_until < now()
   and not exists (select from outbox o where o.run_id = r.id)
+  and not (r.awaits_turn and exists (
+      select from runs o
+      where o.org_id = r.org_id
+        and ((o.stage = 'importing' and o.lease_until >= now())
+             or (o.stage = 'stored' and o.awaits_turn and (o.queued_at, o.id) < (r.queued_at, r.id)))))
 order by r.lease_until limit %(batch_size)s
 for update of c, r skip locked
 
@@ -312,7 +324,8 @@ where id = %(run_id)s
 
 -- name: resend_import
 -- Back to "stored": an importer that still holds the old claim is fenced off from now on.
-update runs set stage = 'stored', lease_until = now() + make_interval(secs => %(lease)s) where id = %(run_id)s
+update runs set stage = 'stored', awaits_turn = false, lease_until = now() + make_interval(secs => %(lease)s)
+where id = %(run_id)s
 
 -- name: give_up
 update runs set stage = 'done', outcome = 'failed', code = 'gave_up', finished_at = clock_timestamp()
@@ -352,18 +365,20 @@ for update skip locked
 
 -- name: gauges
 select
-    (select count(*) from connectors where state = 'active') as active,
-    (select count(*) from connectors where state = 'paused') as paused,
     (select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from connectors
      where state = 'active' and due_at < now()) as oldest_due,
     (select coalesce(extract(epoch from now() - min(coalesce(last_success_at, created_at))), 0)::float8
      from connectors where state = 'active') as oldest_success,
-    (select count(*) from runs where stage = 'waiting') as waiting,
-    (select count(*) from runs where stage = 'queued') as queued,
-    (select count(*) from runs where stage = 'fetching') as fetching,
-    (select count(*) from runs where stage = 'stored') as stored,
-    (select count(*) from runs where stage = 'importing') as importing,
+    open_runs.*,
     (select count(*) from outbox) as outbox
+from (select count(*) filter (where stage = 'waiting') as waiting, count(*) filter (where stage = 'queued') as queued,
+             count(*) filter (where stage = 'fetching') as fetching, count(*) filter (where stage = 'stored') as stored,
+             count(*) filter (where stage = 'importing') as importing
+      from runs where stage <> 'done') open_runs
+
+-- name: census
+select (select count(*) from connectors where state = 'active') as active,
+       (select count(*) from connectors where state = 'paused') as paused
 
 -- name: outbox_lock
 select pg_try_advisory_xact_lock(7240915002) as got

@@ -161,8 +161,12 @@ class Store(Statements):
             self._do("remember_given_up_file", **row)
 
     def gauges(self) -> Row:
-        """The figures of the metrics that come from the tables."""
+        """The figures of the metrics that come from the tables, but for those of the census."""
         return self._required("gauges")
+
+    def census(self) -> Row:
+        """How many connectors there are, by state. It counts them, so it is taken now and then."""
+        return self._required("census")
 
 
 def _json(options: CsvOptions) -> Jsonb:

@@ -13,7 +13,7 @@ from services.scheduler.endings import answer_test, isolated, note_trouble
 from services.scheduler.requests import import_of, request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
-from shared.contracts import FetchRequested, ImportRequested
+from shared.contracts import FetchRequested
 from shared.database import Db, Row
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
@@ -60,11 +60,13 @@ class Sweep:
 
     def _send_import_again(self, store: Store, run: Row) -> None:
         lease = self._settings.stored_lease_seconds
-        if run["stage"] == "stored" and self._depth(ImportRequested.queue) > 0:
+        job = import_of(run)
+        # The message of a run that awaits its turn was taken from the queue.
+        if run["stage"] == "stored" and not run["awaits_turn"] and self._depth(job.destination) > 0:
             store.wait_on(run["id"], lease)
             return
         store.resend_import(run["id"], lease)
-        put_job(store.db, import_of(run), run["id"])
+        put_job(store.db, job, run["id"])
         self._resent(run, "importing")
 
     def _send_fetch_again(self, store: Store, connector: Connector, run: Row) -> None:

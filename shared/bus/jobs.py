@@ -28,7 +28,7 @@ class JobFailed(ConnectorError):
 
 def _message(job: Job) -> Message[None]:
     return Message(
-        queue_name=job.queue,
+        queue_name=job.destination,
         actor_name=type(job).__name__,
         args=(),
         kwargs={"job": job.model_dump(mode="json")},
@@ -62,24 +62,28 @@ class JobSender:
 
 
 class Lane:
-    """Threads that work on the queues of some jobs, apart from every other lane: one never waits for another."""
+    """Threads that work on the queues of some jobs, apart from every other lane: one never waits for another.
 
-    def __init__(self, url: str, handlers: Handlers, *, threads: int) -> None:
-        self.name = "+".join(sorted({job_type.queue for job_type in handlers}))
+    `queue` is where they are read from, if it is not the one that most of these jobs go to.
+    """
+
+    def __init__(self, url: str, handlers: Handlers, *, threads: int, queue: str | None = None) -> None:
+        queues = {queue or job_type.queue for job_type in handlers}
+        self.name = "+".join(sorted(queues))
         self._broker = QuorumBroker(url)
         for job_type, handler in handlers.items():
             Actor(
                 _actor(job_type, handler),
                 broker=self._broker,
                 actor_name=job_type.__name__,
-                queue_name=job_type.queue,
+                queue_name=queue or job_type.queue,
                 priority=0,
                 options={},
             )
         # Named, because a broker consumes every queue that is declared on it, also those it only publishes to.
         self._worker = Worker(
             self._broker,
-            queues={job_type.queue for job_type in handlers},
+            queues=queues,
             worker_threads=threads,
             worker_timeout=_NOTICE_STOP_MS,
         )

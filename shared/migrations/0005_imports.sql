@@ -14,4 +14,9 @@ create table fingerprints (
 
 alter table runs
     -- Records of the version before that have no successor in this one: their leads stay.
-    add column rows_missing bigint not null default 0;
+    add column rows_missing bigint not null default 0,
+    -- An importer took up its message while another import of the organisation was under way, and left it. Whoever
+    -- ends that import sends it again.
+    add column awaits_turn boolean not null default false;
+create index runs_importing on runs (org_id) where stage = 'importing';
+create index runs_awaiting_turn on runs (org_id, queued_at) where stage = 'stored' and awaits_turn;

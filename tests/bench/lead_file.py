@@ -19,6 +19,7 @@ FIELDS = dict(
         strict=True,
     )
 )
+_CHANGING = ("Street", "Phone", "Job title")
 STATUSES = {"Client": "WON", "Perdu": "LOST", "Prospect": "WANTED", "Nouveau": "INBOUND"}
 
 
@@ -38,11 +39,19 @@ _TITLES = ("Directeur général", "Responsable achats", "Directrice commerciale"
 
 def row(number: int, version: int = 0) -> str:
     """The line of one company; another version has another street, title and phone number."""
-    draw = random.Random(number * 1_000_003 + version)
+    cells = _cells(number, random.Random(number * 1_000_003))
+    if version:
+        other = _cells(number, random.Random(number * 1_000_003 + version))
+        pairs = zip(HEADER, cells, other, strict=True)
+        cells = tuple(after if name in _CHANGING else before for name, before, after in pairs)
+    return ",".join(cells) + "\r\n"
+
+
+def _cells(number: int, draw: random.Random) -> tuple[str, ...]:
     name = f"{draw.choice(_WORDS)} {draw.choice(_TRADES)} {number} SAS"
     site = f"{name.split(maxsplit=1)[0].lower()}-{number}.example.fr".translate(_PLAIN)
     first, last = draw.choice(_FIRST), draw.choice(_LAST)
-    cells = (
+    return (
         f"001-{number:09d}",
         name,
         f"https://www.{site}",
@@ -59,7 +68,6 @@ def row(number: int, version: int = 0) -> str:
         draw.choice(_TITLES),
         f"{draw.choice(_FIRST)} {draw.choice(_LAST)}",
     )
-    return ",".join(cells) + "\r\n"
 
 
 def write(path: Path, rows: int, *, changed: Callable[[int], bool] = lambda _number: False) -> None:

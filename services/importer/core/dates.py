@@ -76,7 +76,11 @@ class DateProof:
                 if "." not in found[2] and isinstance(day_first, Doubt) != isinstance(month_first, Doubt):
                     self._proven.add("MDY" if isinstance(day_first, Doubt) else "DMY")
 
-    def order(self) -> Literal["DMY", "MDY"] | None:
+    def contradicted(self) -> bool:
+        """Whether cells prove both orders, so that nothing will be proven any more."""
+        return len(self._proven) > 1
+
+    def proven(self) -> Literal["DMY", "MDY"] | None:
         """The proven order; None where no cell proves one, or where cells contradict each other."""
         return next(iter(self._proven)) if len(self._proven) == 1 else None
 

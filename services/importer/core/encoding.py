@@ -3,9 +3,10 @@
 import codecs
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import chardet
+import numpy as np
 
 from services.importer.core.record import Refusal
 
@@ -61,19 +62,27 @@ class Survey:
     foreign: bytes = b""  # lines with bytes beyond ASCII, for the detector
     good: int = 0  # bytes of well-formed UTF-8 that go on with a character
     bad: int = 0  # bytes that are no UTF-8
-    _decoder: codecs.IncrementalDecoder = field(
-        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("surrogateescape")
-    )
+    whole: bool = False  # the file was seen up to its end
+    _feeds: int = 0
+    _returns: int = 0
+    _open: bytes = b""  # the beginning of a character, whose other bytes are still to come
+
+    @property
+    def lines(self) -> int:
+        """How many line ends the file has, LF or else CR; 0 where not all of it was seen."""
+        return (self._feeds or self._returns) if self.whole else 0
 
     def see(self, chunk: bytes, *, last: bool = False) -> bool:
         """Take one chunk; whether more of the file can still change the answer."""
         self.head += chunk[: SAMPLE_BYTES - len(self.head)]
-        text = self._decoder.decode(chunk, last)
+        self._feeds += _count(chunk, b"\n")
+        self._returns += 0 if self._feeds else _count(chunk, b"\r")
         # What the chunk before left open is told by this one, be it plain ASCII or the end.
-        if not text.isascii():
-            good, bad = _weighed(text)
-            self.good += good
-            self.bad += bad
+        data = self._open + chunk if self._open else chunk
+        good, bad, taken = _weighed(data, last=last)
+        self.good += good
+        self.bad += bad
+        self._open = data[taken:]
         if not chunk.isascii():
             self._keep(chunk)
         # UTF-32 begins as UTF-16 does.
@@ -97,6 +106,7 @@ def survey(chunks: Iterable[bytes], *, cut: bool = False) -> Survey:
             return found
     if not cut:
         found.see(b"", last=True)
+    found.whole = not cut
     return found
 
 
@@ -122,12 +132,21 @@ def marked(head: bytes) -> str | None:
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
-def _weighed(text: str) -> tuple[int, int]:
-    """How many bytes of the text go on with a character, and how many are none."""
+def _count(chunk: bytes, char: bytes) -> int:
+    """The same as `chunk.count`, several times as fast where there are many."""
+    return int(np.count_nonzero(np.frombuffer(chunk, np.uint8) == char[0]))
+
+
+def _weighed(data: bytes, *, last: bool) -> tuple[int, int, int]:
+    """How many bytes of the data go on with a character, how many are none, and how many were looked at."""
+    if data.isascii():
+        return 0, 0, len(data)
     try:
-        return len(text.encode()) - len(text), 0
-    except UnicodeEncodeError:
-        return len(text.encode("utf-8", "surrogateescape")) - len(text), len(_UNDECODED.findall(text))
+        text, taken = codecs.utf_8_decode(data, "strict", last)
+    except UnicodeDecodeError:
+        text, taken = codecs.utf_8_decode(data, "surrogateescape", last)
+        return taken - len(text), len(_UNDECODED.findall(text)), taken
+    return taken - len(text), 0, taken
 
 
 def _binary(head: bytes) -> Refusal | None:

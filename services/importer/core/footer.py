@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from services.importer.core.record import Record, Reject, Skipped
+from services.importer.core.record import Outcome, Record, Skipped
 from services.importer.core.shapes import kind_of
 from shared.mapping import unaccented
 
@@ -25,7 +25,7 @@ _SENTENCE = 6  # words; names of companies have fewer
 _NUMERIC = frozenset({"number", "money", "empty"})
 
 
-def footers(tail: Sequence[Record | Reject | Skipped], width: int) -> frozenset[int]:
+def footers(tail: Sequence[Outcome], width: int) -> frozenset[int]:
     """The places in a table's last records that are no rows of it, from the end upwards.
 
     A total says so and has only numbers beside it. A note stands alone in its line, and says what it is, comes after a
@@ -46,7 +46,7 @@ def footers(tail: Sequence[Record | Reject | Skipped], width: int) -> frozenset[
     return frozenset(found)
 
 
-def _ends_table(tail: Sequence[Record | Reject | Skipped], place: int, width: int) -> bool:
+def _ends_table(tail: Sequence[Outcome], place: int, width: int) -> bool:
     """Whether a blank line is followed by lone cells only, in a table that is wide enough to tell."""
     below = tail[place + 1 :]
     return (

@@ -1,22 +1,16 @@
 """Which lead a row means: keys in order of strength, conflicts that forbid a match, and new leads for the rest."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from services.importer.core import normalise
 from services.importer.core.record import LeadRow, Reject
 from services.importer.core.shared_hosts import is_shared
 
-_COLUMNS = (
-    *("name", "website", "location", "street_num", "street", "postcode", "city", "sector", "size"),
-    *("crm_id", "email", "owner", "score", "siren"),
-)
 
-
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the database says of a lead."""
 
     lead_id: UUID
@@ -24,8 +18,7 @@ class Known:
     siren: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(NamedTuple):
     """The lead that a row means; `is_new` on the row that brings it, `new_keys` are now the lead's own.
 
     `twins` are other leads that the row's ids or website name as well: it may be one company, but nobody merges leads
@@ -124,16 +117,28 @@ class _Ledger:
 
     def resolve(self, row: LeadRow) -> Resolved | Reject:
         named = keys(row)
-        lead = self._by_id.get(row.leadbay_id) if row.leadbay_id else self._match(row, named)
-        if lead is None and row.leadbay_id:
-            reason = "The LEADBAY_ID is no lead of this organisation. Correct it, or leave it empty for a new lead."
-            return Reject(row.line, None, "unknown_leadbay_id", reason, cells=row.cells)
+        if row.leadbay_id:
+            lead = self._by_id.get(row.leadbay_id)
+            if lead is None:
+                reason = "The LEADBAY_ID is no lead of this organisation. Correct it, or leave it empty for a new lead."
+                return Reject(row.line, None, "unknown_leadbay_id", reason, cells=row.cells)
+        elif self._owners.keys().isdisjoint(named):
+            return self._found(row, named)
+        else:
+            lead = self._match(row, named)
         is_new = lead is None
         if lead is None:
             lead = _Lead(self._new_id(), None, None)
         lead.learn(row)
         twins = self._twins(row, named, lead)
         return Resolved(row, lead.lead_id, is_new, self._adopt(named, lead), twins)
+
+    def _found(self, row: LeadRow, named: tuple[str, ...]) -> Resolved:
+        """A row that names nobody known brings a lead, whose keys its own are."""
+        lead = _Lead(self._new_id(), row.crm_id, row.siren)
+        for key in named:
+            self._owners[key] = lead
+        return Resolved(row, lead.lead_id, True, named)
 
     def _twins(self, row: LeadRow, named: tuple[str, ...], lead: _Lead) -> tuple[UUID, ...]:
         """Other leads that own a key of the row, where nothing says that they are other companies."""
@@ -152,31 +157,7 @@ class _Ledger:
         return None
 
     def _adopt(self, named: tuple[str, ...], lead: _Lead) -> tuple[str, ...]:
-        new_keys = tuple(key for key in named if key not in self._owners)
-        self._owners.update(dict.fromkeys(new_keys, lead))
+        new_keys = tuple([key for key in named if key not in self._owners])
+        for key in new_keys:
+            self._owners[key] = lead
         return new_keys
-
-
-def merge(rows: Iterable[LeadRow]) -> dict[str, Any]:
-    """Fold rows of one lead, in file order, into the lead's columns: a later cell wins unless it is empty.
-
-    A column that no row states is absent. A stated status beats a default one, and a status keeps its own date. The
-    default for rows whose status cell is empty comes as "fallback_status": it is for new leads, because an empty cell
-    never changes what the platform holds.
-    """
-    values: dict[str, Any] = {}
-    custom: dict[str, str] = {}
-    stated = False
-    for row in rows:
-        values.update((column, value) for column in _COLUMNS if (value := getattr(row, column)) is not None)
-        custom.update(row.custom)
-        if row.status_from_default and row.unknown_status is None:
-            values["fallback_status"] = row.status
-        elif row.status is not None and not (row.status_from_default and stated):
-            if row.status != values.get("status"):
-                values.pop("status_date", None)
-            values["status"] = row.status
-            stated = not row.status_from_default
-        if row.status_date is not None and (row.status is None or row.status == values.get("status")):
-            values["status_date"] = row.status_date
-    return values | ({"custom": custom} if custom else {})

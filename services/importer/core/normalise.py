@@ -3,6 +3,8 @@
 import hashlib
 import re
 import unicodedata
+from collections.abc import Sequence
+from itertools import repeat
 from uuid import UUID
 
 from stdnum.exceptions import ValidationError
@@ -18,15 +20,20 @@ _INVISIBLE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 )
 _WORDS = ("n/a", "#n/a", "n.a.", "null", "(null)", "<null>", "none", "(none)", "undefined", "#null!", "#ref!")
 _ERRORS = ("#VALUE!", "#NAME?", "#DIV/0!", "#NUM!")
-_PLACEHOLDERS = frozenset(
-    [spelling for word in _WORDS for spelling in (word, word.upper(), word.capitalize(), word.title())]
-    + ["\\N", "-", "--", "---", "\u2013", "\u2014", *_ERRORS]
-    # "Nan" and "Nil" are given names, so only the spellings of programs count.
-    + ["nan", "NaN", "NAN", "nil", "NIL"]
+# Each with what it says, which is nothing.
+_PLACEHOLDERS = dict.fromkeys(
+    (
+        *(spelling for word in _WORDS for spelling in (word, word.upper(), word.capitalize(), word.title())),
+        *("", "\\N", "-", "--", "---", "\u2013", "\u2014", *_ERRORS),
+        # "Nan" and "Nil" are given names, so only the spellings of programs count.
+        *("nan", "NaN", "NAN", "nil", "NIL"),
+    )
 )
-_AUTHORITY = re.compile(r"(?:(?:https?:)?//)?([^/?#\\]*)")
-_HOST = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+(?:[a-z]{2,63}|xn--[a-z0-9-]{0,58}[a-z0-9])")
+_AUTHORITY = re.compile(r"(?:(?:https?:)?//)?+([^/?#\\:]*+)(?::[0-9]*+)?(?:[/?#\\]|\Z)")
+_LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}+(?<!-)")
+_HOST = re.compile(rf"(?:{_LABEL.pattern}\.)+(?:[a-z]{{2,63}}|xn--[a-z0-9-]{{0,58}}[a-z0-9])")
 _LOCAL_PART = re.compile(r"""[^\s@"(),:;<>\[\]\\]{1,64}""")
+_DIGITS = re.compile(r"[0-9]+")
 _NOT_WORD = re.compile(r"[\W_]+")
 _SEPARATORS = str.maketrans("", "", " .-\u00a0\u202f\t")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -35,12 +42,17 @@ _MAX_KEY_BYTES = 500
 
 def text(cell: str) -> str | None:
     """Strip white space and invisible characters from both ends; placeholders such as `N/A` are no text."""
-    value = cell.strip()
-    if not value.isascii():
-        value = value.strip(_INVISIBLE)
-    if value[:1] == "'":
-        value = restored(value).strip(_INVISIBLE)
-    return None if not value or value in _PLACEHOLDERS else value
+    return texts((cell,))[0]
+
+
+def texts(cells: Sequence[str]) -> list[str | None]:
+    """The `text` of each cell of a column, which costs little where most cells are texts as they are."""
+    column = "\n".join(cells)
+    # In ASCII, what is invisible is white space.
+    values = list(map(str.strip, cells) if column.isascii() else map(str.strip, cells, repeat(_INVISIBLE)))
+    if "'" in column:
+        values = [restored(value).strip(_INVISIBLE) if value[:1] == "'" else value for value in values]
+    return list(map(_PLACEHOLDERS.get, values, values))
 
 
 def name_key(name: str) -> str:
@@ -64,10 +76,7 @@ def postcode_key(postcode: str) -> str:
 def host(website: str) -> str | None:
     """Take the host out of a domain or an http(s) URL: lower case, without `www.`, port and path, IDN readable."""
     authority = _AUTHORITY.match(website.strip().lower())
-    name, colon, port = authority[1].partition(":") if authority else ("", "", "")
-    if colon and port and not (port.isascii() and port.isdigit()):
-        return None
-    found = domain(name)
+    found = domain(authority[1]) if authority else None
     if found is None:
         return None
     bare = found.removeprefix("www.")
@@ -94,6 +103,8 @@ def domain(name: str) -> str | None:
 
 def _readable(label: str) -> str | None:
     """Decode an `xn--` label; None for a label that no domain name has."""
+    if _LABEL.fullmatch(label) and not label.startswith("xn--"):
+        return label
     if label.startswith("xn--"):
         try:
             decoded = label[4:].encode("ascii").decode("punycode")
@@ -142,7 +153,7 @@ def phone_key(phone: str) -> str | None:
 
     National numbers stay national: which country they belong to cannot be told from the file.
     """
-    digits = "".join(char for char in phone[:60].replace("(0)", "") if "0" <= char <= "9")
+    digits = "".join(_DIGITS.findall(phone[:60].replace("(0)", "")))
     if phone.lstrip().startswith("+"):
         return f"+{digits}" if digits else None
     return f"+{digits[2:]}" if digits.startswith("00") and len(digits) > 9 else digits or None

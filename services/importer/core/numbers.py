@@ -98,7 +98,11 @@ class NumberProof:
         elif comma and not point:
             self._proven.add(",")
 
-    def decimal(self) -> Literal[".", ","] | None:
+    def contradicted(self) -> bool:
+        """Whether cells prove both separators, so that nothing will be proven any more."""
+        return len(self._proven) > 1
+
+    def proven(self) -> Literal[".", ","] | None:
         """The proven separator; None where no cell proves one, or where cells contradict each other."""
         return next(iter(self._proven)) if len(self._proven) == 1 else None
 

@@ -1,21 +1,21 @@
 """Which person at a company a row means: found again by e-mail, else by LinkedIn, else by name."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from services.importer.core import normalise
 from services.importer.core.record import Contact
 
 COLUMNS = ("first_name", "last_name", "email", "phone", "phone_key", "title", "linkedin")
-_STATED = ("first_name", "last_name", "email", "phone", "title", "linkedin")
+_STATED = attrgetter("first_name", "last_name", "email", "phone", "title", "linkedin")
 _KINDS = ("email", "linkedin", "name")  # strongest first
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """Somebody whom the database knows at a lead, under the key that the contact has there."""
 
     key: str
@@ -26,29 +26,23 @@ class Person:
 
     def marks(self) -> dict[str, str]:
         """What the person is found by, by kind."""
-        return _marks(self.email, self.linkedin, self.first_name, self.last_name)
+        return dict(_marks(self.email, self.linkedin, self.first_name, self.last_name))
 
 
-def fold_people(found: Iterable[tuple[UUID, Contact]], known: Mapping[UUID, Sequence[Person]]) -> list[tuple[Any, ...]]:
-    """One row for each contact that the rows name: lead, key, then COLUMNS. A later cell wins unless it is empty."""
-    contacts: dict[UUID, list[Contact]] = defaultdict(list)
-    for lead_id, contact in found:
-        contacts[lead_id].append(contact)
-    return [
-        (lead_id, key, *map(values.get, COLUMNS))
-        for lead_id, several in contacts.items()
-        for key, values in _folded(several, known.get(lead_id, ()))
-    ]
+Values = tuple[str | None, ...]
 
 
-def _folded(contacts: Sequence[Contact], known: Sequence[Person]) -> list[tuple[str, dict[str, str]]]:
-    """The people at one lead, by key, with what is said of them."""
+def fold_people(contacts: Sequence[Contact], known: Sequence[Person]) -> list[Values]:
+    """One row for each person whom the rows of one lead name: key, then COLUMNS. A later cell wins unless it is empty.
+
+    `known` are those whom the database knows at this lead.
+    """
     if len(contacts) == 1 and not known:
-        return [(contact_key(contacts[0]), _values(contacts[0]))]
+        return [(contact_key(contacts[0]), *_values(contacts[0]))]
     circle = _Circle(known)
     for contact in contacts:
         circle.meet(contact)
-    return [(seen.key, seen.values) for seen in circle.met]
+    return [(seen.key, *seen.values) for seen in circle.met]
 
 
 def asked_for(found: Iterable[tuple[UUID, Contact | None]]) -> dict[str, list[Any]]:
@@ -83,45 +77,35 @@ def doubtful(found: Iterable[tuple[UUID, str]]) -> set[tuple[UUID, str]]:
 
 def contact_key(contact: Contact) -> str:
     """The key of a person who is new at a lead: the strongest that there is to be found by."""
-    return _key(contact, _marks_of(contact))
-
-
-def _key(contact: Contact, marks: Mapping[str, str]) -> str:
-    for kind in _KINDS:
-        if kind in marks:
-            return normalise.key(kind, marks[kind])
+    for kind, mark in _marks(contact.email, contact.linkedin, contact.first_name, contact.last_name):
+        return normalise.key(kind, mark)
     return normalise.key("other", contact.phone or contact.title or "")
 
 
-def _marks_of(contact: Contact) -> dict[str, str]:
-    return _marks(contact.email, contact.linkedin, contact.first_name, contact.last_name)
-
-
-def _marks(email: str | None, linkedin: str | None, first_name: str | None, last_name: str | None) -> dict[str, str]:
-    marks = {}
+def _marks(
+    email: str | None, linkedin: str | None, first_name: str | None, last_name: str | None
+) -> Iterator[tuple[str, str]]:
+    """What a person is found by, strongest first."""
     if email:
-        marks["email"] = email.casefold()
+        yield "email", email.casefold()
     if linkedin:
-        marks["linkedin"] = linkedin.casefold()
+        yield "linkedin", linkedin.casefold()
     name = f"{first_name or ''} {last_name or ''}"
     if not name.isspace():
-        marks["name"] = normalise.name_key(name)
-    return marks
+        yield "name", normalise.name_key(name)
 
 
-def _values(contact: Contact) -> dict[str, str]:
-    """What a row says of a person; an empty cell says nothing."""
-    values = {name: value for name in _STATED if (value := getattr(contact, name)) is not None}
-    if contact.phone and (key := normalise.phone_key(contact.phone)):
-        values["phone_key"] = key
-    return values
+def _values(contact: Contact) -> Values:
+    """What a row says of a person, in COLUMNS; an empty cell says nothing."""
+    first_name, last_name, email, phone, title, linkedin = _STATED(contact)
+    return first_name, last_name, email, phone, phone and normalise.phone_key(phone), title, linkedin
 
 
 @dataclass(slots=True, eq=False)
 class _Seen:
     key: str
     marks: dict[str, str]
-    values: dict[str, str] = field(default_factory=dict)
+    values: Values = (None,) * len(COLUMNS)
     is_met: bool = False
 
 
@@ -136,14 +120,15 @@ class _Circle:
             self._learn(_Seen(person.key, {}), person.marks())
 
     def meet(self, contact: Contact) -> None:
-        marks = _marks_of(contact)
-        key = _key(contact, marks)
+        marks = dict(_marks(contact.email, contact.linkedin, contact.first_name, contact.last_name))
+        key = contact_key(contact)
         seen = self._find(marks, key) or _Seen(key, {})
         if not seen.is_met:
             seen.is_met = True
             self.met.append(seen)
         self._learn(seen, marks)
-        seen.values.update(_values(contact))
+        stated = _values(contact)
+        seen.values = tuple([old if new is None else new for old, new in zip(seen.values, stated, strict=True)])
 
     def _learn(self, seen: _Seen, marks: Mapping[str, str]) -> None:
         self._by_key[seen.key] = seen

@@ -1,5 +1,6 @@
 """Tells quotes that are a mistake from those that mean something."""
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -28,6 +29,13 @@ class Quotes:
         count = text.count(self._quote)
         odd = count % 2 and not (count == 1 and any(map(self._inches.search, cells)))
         return bool(odd or self._lone.search(text))
+
+    def may_be_stray(self, text: str, lines: Sequence[str]) -> bool:
+        """Whether one of the lines, which make up the text, may have such a quote, if each is a record by itself."""
+        if self._lone is None or self._quote not in text:
+            return False
+        counts = map(str.count, lines, itertools.repeat(self._quote))
+        return any(count % 2 for count in counts) or self._lone.search(text) is not None
 
     def swallowed_rows(self, cells: Sequence[str]) -> bool:
         """Whether the cells of several lines are no record's: a stray quote in one row was closed by another row's.
@@ -59,8 +67,10 @@ def _lone(dialect: Dialect) -> re.Pattern[str] | None:
     if not dialect.quote or dialect.escape == "\\":
         return None
     mark = dialect.delimiter if len(dialect.delimiter) == 1 else SEPARATOR
-    text = f"[^{re.escape(mark + dialect.quote)}\\s]"
-    return re.compile(f"{text} ?{dialect.quote}{text}")
+    quote, text = dialect.quote, rf"[^{re.escape(mark + dialect.quote)}\s]"
+    # The quote comes first, because what begins with one character is found fast, and then what settles most cases.
+    beside = rf"(?={text})(?<![{re.escape(mark.strip(' ') + quote)}]{quote})"
+    return re.compile(rf"{quote}{beside}(?:(?<={text}{quote})|(?<={text} {quote}))")
 
 
 def _inches(quote: str) -> re.Pattern[str]:

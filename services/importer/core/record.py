@@ -1,21 +1,45 @@
 """The values that the importer's core hands on: records, leads as rows state them, and what was wrong."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple, final
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 
-@dataclass(frozen=True, slots=True)
-class Record:
+from services.importer.core.lines import Block
+
+
+@final
+class Record(NamedTuple):
     """One record of the file; `line` is the physical line, from 1, on which it begins.
 
-    `flag` names what was odd about a record that is imported all the same: "short_row" or "stray_quote".
+    `flag` names what was odd about a record that is imported all the same: "short_row" or "stray_quote". `raw` is the
+    xxh3_64 of its line's bytes in the file, without the line end; 0 when it has several lines, when its line had to be
+    split leniently, and in an encoding whose lines cannot be told in the bytes.
     """
 
     line: int
     cells: tuple[str, ...]
     flag: str = ""
+    raw: int = 0
 
 
+@final
+@dataclass(frozen=True, slots=True, eq=False)
+class Familiar:
+    """Consecutive physical lines from `line` on, each of which was a whole record of the version before.
+
+    `places` says where each was among that version's records; `last` are the last of the lines, as they stand in the
+    file, which is enough to look for a footer among them.
+    """
+
+    line: int
+    places: NDArray[np.int64]
+    last: Block = field(repr=False)
+
+
+@final
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A record that is no row of the table: ignored, but counted. `code` says why."""
@@ -24,6 +48,7 @@ class Skipped:
     code: str = "blank"  # or "preamble", "repeated_header", "footer"
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A record that is not imported; `reason` says what to do about it and never holds a cell's value."""
@@ -35,6 +60,9 @@ class Reject:
     value: str = ""  # the cell's shape, see `masked`
     record: int = 0  # number of the record, from 1; neither the header nor what is skipped counts
     cells: tuple[str, ...] = field(default=(), repr=False, compare=False)  # the record; its text when it has no cells
+
+
+Outcome = Record | Familiar | Reject | Skipped  # what becomes of lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +85,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """One person at the row's company; at least one attribute holds text."""
 
     first_name: str | None = None
@@ -69,8 +96,7 @@ class Contact:
     linkedin: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LeadRow:
+class LeadRow(NamedTuple):
     """What one record says of one lead; `None` means that it says nothing, never that a value is to go."""
 
     line: int
@@ -92,12 +118,13 @@ class LeadRow:
     owner: str | None = None
     score: str | None = None
     siren: str | None = None  # nine digits
-    custom: dict[str, str] = field(default_factory=dict)  # "CUSTOM.n" to text
+    custom: tuple[tuple[str, str], ...] = ()  # pairs of "CUSTOM.n" and text, sorted, each field once
     contact: Contact | None = None
     deal_crm_id: str | None = None
     unknown_status: str | None = None  # text of a status that the mapping does not know
     warnings: tuple[Warning_, ...] = ()
-    cells: tuple[str, ...] = field(default=(), repr=False, compare=False)  # the record, in case it is rejected later
+    cells: tuple[str, ...] = ()  # the record, in case it is rejected later
+    raw: int = 0  # the record's own
 
 
 def masked(cell: str) -> str:

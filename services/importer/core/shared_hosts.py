@@ -40,10 +40,16 @@ _SECOND_LEVELS = frozenset(("co", "com", "net", "org"))
 def is_shared(domain: str) -> bool:
     """Tell whether a domain, or one above it, belongs to many companies, so that it identifies none."""
     labels = domain.split(".")
-    return any(
-        ".".join(labels[place:]) in _DOMAINS or (label in _BRANDS and _is_ending(labels[place + 1 :]))
-        for place, label in enumerate(labels)
-    )
+    if not _BRANDS.isdisjoint(labels) and any(
+        label in _BRANDS and _is_ending(labels[place + 1 :]) for place, label in enumerate(labels)
+    ):
+        return True
+    above = domain
+    while above:
+        if above in _DOMAINS:
+            return True
+        above = above.partition(".")[2]
+    return False
 
 
 def _is_ending(labels: list[str]) -> bool:

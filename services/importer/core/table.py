@@ -1,7 +1,6 @@
 """A file as a table: its header, and the records below it, each as wide as the header."""
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -9,15 +8,15 @@ from itertools import chain, islice
 from services.importer.core.detector import declared_delimiter
 from services.importer.core.dialect import Dialect
 from services.importer.core.footer import footers
+from services.importer.core.hand import LAST, Recall
 from services.importer.core.header import Layout, find_layout
-from services.importer.core.record import Record, Refusal, Reject, Skipped, Warning_
+from services.importer.core.lines import Block
+from services.importer.core.record import Familiar, Outcome, Record, Refusal, Reject, Skipped, Warning_
 from services.importer.core.rows import LIMITS, Limits, read
 from services.importer.core.salvage import split_leniently
 
-Outcome = Record | Reject | Skipped
-
 _HEAD = 60  # records by which the table's shape is judged
-_TAIL = 12  # records at the end among which a footer may stand
+_TAIL = LAST  # records at the end among which a footer may stand
 _BOM = "\ufeff"
 _NEARLY = 0.6  # of the columns have a name in a header that can be mended
 _HABIT = 0.9  # the share of rows that makes an oddity the file's own way
@@ -39,21 +38,26 @@ class Table:
     """A header, what stands before it, and the records after it, each as wide as the header."""
 
     header: Header
-    before: tuple[Skipped | Reject, ...]
+    before: tuple[Outcome, ...]
     notes: tuple[Warning_, ...]
     records: Iterator[Outcome]
 
 
 def read_table(
-    lines: Iterable[str], dialect: Dialect, limits: Limits = LIMITS, known: AbstractSet[str] = frozenset()
+    blocks: Iterable[Block],
+    dialect: Dialect,
+    limits: Limits = LIMITS,
+    known: AbstractSet[str] = frozenset(),
+    recall: Callable[[Header], Recall | None] | None = None,
 ) -> Table | Refusal:
     """Find the header, then yield records padded to its width.
 
     Short records are flagged, records with extra cells are rejected, unless extra empty ones are the file's habit.
-    `known` are names of columns, folded, that the header is known by.
+    `known` are names of columns, folded, that the header is known by. `recall`, asked once the header is known, finds
+    lines below it again that were records of the version before: they come as `Familiar` in place of records.
     """
-    source, taken = iter(lines), list[str]()
-    outcomes = islice(read(_noted(source, taken), dialect, limits), _HEAD + 1)
+    source, taken = iter(blocks), list[Block]()
+    outcomes = islice(chain.from_iterable(read(_noted(source, taken), dialect, limits)), _HEAD + 1)
     head = _mended([outcome for outcome in outcomes if not _is_hint(outcome, dialect)], taken, dialect, limits)
     if isinstance(head, Refusal):
         return head
@@ -69,17 +73,30 @@ def read_table(
     # Now that the width is known, the rows are read once more: some may have been swallowed by a stray quote. Nothing
     # is left below the header only where the file ends, because the header is none of the last outcome.
     rest = head[begin + layout.has_header :]
-    before = rest[0].line - 1 if rest else len(taken)
-    width = len(top.names)
-    rows = read(chain(taken[before:], source), dialect, limits, width=width, before=before)
-    fitted = _fitted(rows, width, first.cells if layout.has_header else None, dialect)
-    return Table(top, *_above(head[:begin], first), _without_footer(fitted, width))
+    before = rest[0].line - 1 if rest else sum(map(len, taken))
+    title = first.cells if layout.has_header else None
+    body = _Body(dialect, limits, len(top.names), title)
+    rows = body.read(chain(_below(taken, before), source), before, recall(top) if recall else None)
+    return Table(top, *_above(head[:begin], first), chain.from_iterable(body.without_footer(rows)))
 
 
-def _noted(lines: Iterable[str], taken: list[str]) -> Iterator[str]:
-    for line in lines:
-        taken.append(line)
-        yield line
+def _noted(blocks: Iterable[Block], taken: list[Block]) -> Iterator[Block]:
+    for block in blocks:
+        taken.append(block)
+        yield block
+
+
+def _below(blocks: Sequence[Block], before: int) -> Iterator[Block]:
+    """The blocks without so many lines."""
+    for block in blocks:
+        if before < len(block):
+            yield block.part(before, len(block)) if before else block
+        before = max(0, before - len(block))
+
+
+def _line(blocks: Sequence[Block], number: int) -> str:
+    (line,) = next(_below(blocks, number - 1)).texts(0, 1)
+    return line
 
 
 def _is_hint(outcome: Outcome, dialect: Dialect) -> bool:
@@ -89,14 +106,14 @@ def _is_hint(outcome: Outcome, dialect: Dialect) -> bool:
     )
 
 
-def _mended(head: list[Outcome], lines: Sequence[str], dialect: Dialect, limits: Limits) -> list[Outcome] | Refusal:
+def _mended(head: list[Outcome], blocks: Sequence[Block], dialect: Dialect, limits: Limits) -> list[Outcome] | Refusal:
     """The outcomes with the header in its place, although its quotes are wrong, if the rows below bear that out."""
     place = next((place for place, outcome in enumerate(head) if not isinstance(outcome, Skipped)), None)
     first = None if place is None else head[place]
     if place is None or not isinstance(first, Reject):
         return head
     if first.code in ("record_too_large", "cell_too_large"):
-        return _too_long(first.line, lines[first.line - 1].count(dialect.delimiter), limits)
+        return _too_long(first.line, _line(blocks, first.line).count(dialect.delimiter), limits)
     refusal = Refusal("bad_header", f"Line {first.line}, the header, cannot be read. {first.reason}")
     records = [outcome for outcome in head if isinstance(outcome, Record)]
     if first.code not in ("unclosed_quote", "bad_quoting") or not records:
@@ -148,42 +165,82 @@ def _as_wide_as_rows(names: tuple[str, ...], rows: Sequence[Record], width: int)
     return named if len(named) == width < len(names) else names
 
 
-def _fitted(
-    outcomes: Iterable[Outcome], width: int, title: tuple[str, ...] | None, dialect: Dialect
-) -> Iterator[Outcome]:
-    for outcome in outcomes:
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """The table below its header: records of this width, of which those that repeat the title are left out."""
+
+    dialect: Dialect
+    limits: Limits
+    width: int
+    title: tuple[str, ...] | None
+
+    def read(self, blocks: Iterable[Block], before: int, recall: Recall | None) -> Iterator[list[Outcome]]:
+        """The outcomes of the lines after so many."""
+        found = read(blocks, self.dialect, self.limits, width=self.width, before=before, recall=recall)
+        for outcomes in found:
+            yield [
+                outcome
+                if type(outcome) is Record and len(outcome.cells) == self.width and outcome.cells != self.title
+                else self._fitted(outcome)
+                for outcome in outcomes
+            ]
+
+    def without_footer(self, found: Iterable[list[Outcome]]) -> Iterator[list[Outcome]]:
+        """Hold the last outcomes back until it is known whether they are totals and notes below the table."""
+        held: list[Outcome] = []
+        for outcomes in found:
+            held += outcomes
+            last = _last(held)
+            yield held[:last]
+            del held[:last]
+        tail = [outcome for each in held for outcome in self._expanded(each)]
+        places = footers(tail[-_TAIL:], self.width)
+        first = len(tail) - len(tail[-_TAIL:])
+        yield [
+            Skipped(outcome.line, "footer") if place - first in places else outcome
+            for place, outcome in enumerate(tail)
+        ]
+
+    def _fitted(self, outcome: Outcome) -> Outcome:
         if type(outcome) is Record:
-            if outcome.cells == title:
-                yield Skipped(outcome.line, "repeated_header")
-            else:
-                yield outcome if len(outcome.cells) == width else _fit(outcome, width)
-        elif type(outcome) is Reject and outcome.code == "bad_quoting":
-            cells = split_leniently(outcome.cells[0], dialect)
-            yield Record(outcome.line, cells, "stray_quote") if cells and len(cells) == width else outcome
-        else:
+            return (
+                Skipped(outcome.line, "repeated_header") if outcome.cells == self.title else _fit(outcome, self.width)
+            )
+        if type(outcome) is Reject and outcome.code == "bad_quoting":
+            cells = split_leniently(outcome.cells[0], self.dialect)
+            return Record(outcome.line, cells, "stray_quote") if cells and len(cells) == self.width else outcome
+        return outcome
+
+    def _expanded(self, outcome: Outcome) -> Iterator[Outcome]:
+        """The outcome, with the last lines of familiar ones as records."""
+        if not isinstance(outcome, Familiar):
             yield outcome
+            return
+        cut = len(outcome.places) - len(outcome.last)
+        if cut:
+            yield Familiar(outcome.line, outcome.places[:cut], outcome.last.part(0, 0))
+        yield from chain.from_iterable(self.read([outcome.last], outcome.line + cut - 1, None))
+
+
+def _last(outcomes: Sequence[Outcome]) -> int:
+    """The place of the outcome from which on a footer may begin."""
+    place, count = len(outcomes), 0
+    while place and count < _TAIL:
+        place -= 1
+        outcome = outcomes[place]
+        count += len(outcome.places) if isinstance(outcome, Familiar) else 1
+    return place
 
 
 def _fit(record: Record, width: int) -> Record | Reject:
     cells, count = record.cells, len(record.cells)
     if count < width:
-        return Record(record.line, cells + ("",) * (width - count), "short_row")
+        return record._replace(cells=cells + ("",) * (width - count), flag="short_row")
     reason = f"The record has {count} cells, the header {width}. Put quotes around cells that hold the separator."
     return Reject(record.line, None, "extra_cells", reason, cells=cells)
 
 
-def _without_footer(outcomes: Iterable[Outcome], width: int) -> Iterator[Outcome]:
-    """Hold the last records back until it is known whether they are totals and notes below the table."""
-    tail: deque[Outcome] = deque()
-    for outcome in outcomes:
-        tail.append(outcome)
-        if len(tail) > _TAIL:
-            yield tail.popleft()
-    places = footers(list(tail), width)
-    yield from (Skipped(outcome.line, "footer") if place in places else outcome for place, outcome in enumerate(tail))
-
-
-def _above(outcomes: Sequence[Outcome], first: Record) -> tuple[tuple[Skipped | Reject, ...], tuple[Warning_, ...]]:
+def _above(outcomes: Sequence[Outcome], first: Record) -> tuple[tuple[Outcome, ...], tuple[Warning_, ...]]:
     """What stands above the table, and a word on each line of it, because nothing is dropped or mended silently."""
     reason = "This line stands above the table and was left out."
     notes = [Warning_(outcome.line, None, "preamble", reason) for outcome in outcomes if isinstance(outcome, Record)]

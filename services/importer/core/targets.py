@@ -1,9 +1,9 @@
 """The fields of a lead that a column can be mapped to, and how the cells of each are read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from services.importer.core import normalise
 from services.importer.core.dates import date_of, datetime_of
@@ -25,6 +25,19 @@ class Kind:
     too_long: str = "too_long"
     fatal: bool = False  # a bad cell costs the whole row
     proof: Literal["", "date", "number"] = ""  # what the column's cells must prove before they can be read
+
+    def values(self, texts: Sequence[str | None], format: str | None) -> tuple[Sequence[Any], dict[str, Doubt]]:
+        """What a column's texts mean, None where nothing, and what is doubtful, by text; equal texts are read once."""
+        if self.read is None and max(map(len, filter(None, texts)), default=0) <= self.limit:
+            return texts, {}
+        meanings = {text: None if text is None else self._meaning(text, format) for text in set(texts)}
+        doubts = {text: meaning for text, meaning in meanings.items() if text and isinstance(meaning, Doubt)}
+        return list(map({**meanings, **dict.fromkeys(doubts)}.get, texts)), doubts
+
+    def _meaning(self, text: str, format: str | None) -> Any:
+        if len(text) > self.limit:
+            return Doubt(self.too_long, f"The cell holds more than {self.limit} characters. Shorten it.")
+        return text if self.read is None else self.read(text, format)
 
 
 @dataclass(frozen=True, slots=True)

@@ -408,9 +408,9 @@ class TestSentBack:
 
     @pytest.fixture
     def claims(self, desk: Desk) -> list[Claim]:
-        """Five stored files of one server, being imported again."""
-        for connector_id in desk.insert_many(5):
-            desk.give_file(connector_id, mapping_version=-1)
+        """Five organisations' stored files of one server, being imported again."""
+        for _ in range(5):
+            desk.give_file(desk.insert_connector(org_id=uuid4()), mapping_version=-1)
         desk.handler.tick()
         jobs = [job for job in desk.taken() if isinstance(job, ImportRequested)]
         return [claim_of(desk, job) for job in jobs]

@@ -1,7 +1,6 @@
 """A batch fits into memory, however long its records are."""
 
-from services.importer.core.record import Record, Reject, Skipped
-from services.importer.core.table import Outcome
+from services.importer.core.record import Outcome, Record, Reject, Skipped
 from services.importer.handler import batches
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.importer.batches import Batch
 from services.importer.core.record import LeadRow, Reject, Skipped, Warning_
 from services.importer.outcome import Ending, Outcome
 from services.importer.reject_file import RejectFile
@@ -71,22 +72,11 @@ def test_all_rejects_are_counted_and_the_first_are_kept(kept: int, sizes: list[i
 def test_all_warnings_are_counted_and_the_first_are_kept(told: int, sizes: list[int]) -> None:
     outcome = an_outcome(kept=0, told=told)
     for line, size in enumerate(sizes):
-        outcome.note(a_row(line, warnings=size))
+        outcome.note(a_row(line, warnings=size), 0)
 
     everything = [note for line, size in enumerate(sizes) for note in a_row(line, warnings=size).warnings]
     assert outcome.warning_count == sum(sizes)
     assert outcome.warnings == everything[:told]
-
-
-def test_a_warning_names_the_record_at_hand() -> None:
-    outcome = an_outcome(told=5)
-    for _ in range(3):
-        outcome.next_record()
-
-    outcome.note(a_row(9, warnings=1))
-
-    assert [(note.line, note.record) for note in outcome.warnings] == [(9, 3)]
-    assert outcome.tally.read == 3
 
 
 @pytest.mark.parametrize(("code", "told"), [("blank", []), ("preamble", []), ("repeated_header", [9]), ("footer", [9])])
@@ -95,14 +85,26 @@ def test_what_is_no_row_is_counted_and_told_unless_it_is_blank_or_told_already(c
 
     outcome.skip(Skipped(9, code))
 
-    assert (outcome.tally.read, outcome.tally.ignored, outcome.record) == (1, 1, 0)
-    assert [(note.line, note.code) for note in outcome.warnings] == [(line, code) for line in told]
+    assert outcome.tally.ignored == 1
+    assert [(note.line, note.code, note.record) for note in outcome.warnings] == [(line, code, 0) for line in told]
+
+
+def test_a_batch_is_told_in_the_order_of_the_file() -> None:
+    outcome = an_outcome(kept=5, told=5)
+    rows = [a_row(2, warnings=1), a_row(4), a_row(5, warnings=1)]
+    batch = Batch(6, rows=rows, numbers=[1, 3, 4], skipped=[Skipped(6, "footer")], rejected=[(2, faults(3))])
+
+    outcome.tell(batch)
+
+    assert (outcome.tally.read, outcome.tally.rejected, outcome.tally.ignored) == (6, 1, 1)
+    assert [(note.line, note.record) for note in outcome.warnings] == [(2, 1), (5, 4), (6, 0)]
+    assert [(fault.line, fault.record) for fault in outcome.rejects] == [(3, 2)]
 
 
 def test_a_warning_costs_no_record() -> None:
     outcome = an_outcome(kept=1, told=1)
 
-    outcome.note(a_row(warnings=2))
+    outcome.note(a_row(warnings=2), 1)
 
     assert outcome.counts() == RowCounts()
 
@@ -110,7 +112,7 @@ def test_a_warning_costs_no_record() -> None:
 def test_unknown_statuses_are_counted_each() -> None:
     outcome = an_outcome(kept=0, told=0)
     for status in ("Client", "Prospect", "Client", None):
-        outcome.note(a_row(unknown_status=status))
+        outcome.note(a_row(unknown_status=status), 1)
 
     assert outcome.unknown_statuses == {"Client": 2, "Prospect": 1}
 
@@ -118,7 +120,7 @@ def test_unknown_statuses_are_counted_each() -> None:
 def test_a_status_column_full_of_free_text_does_not_fill_the_memory() -> None:
     outcome = an_outcome(kept=0, told=0)
     for number in [*range(150), 0, 149]:
-        outcome.note(a_row(unknown_status=f"text {number}"))
+        outcome.note(a_row(unknown_status=f"text {number}"), 1)
 
     assert len(outcome.unknown_statuses) == 100
     assert outcome.unknown_statuses["text 0"] == 2
@@ -129,7 +131,7 @@ def test_two_outcomes_share_nothing() -> None:
     first, second = an_outcome(kept=1, told=1), an_outcome(kept=1, told=1)
 
     first.reject(faults(1), 1)
-    first.note(a_row(warnings=1, unknown_status="x"))
+    first.note(a_row(warnings=1, unknown_status="x"), 1)
 
     assert (second.rejects, second.warnings, second.unknown_statuses) == ([], [], {})
     assert second.counts() == RowCounts()

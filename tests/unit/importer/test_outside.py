@@ -12,8 +12,9 @@ import pytest
 
 from services.importer.core.binding import Binding
 from services.importer.core.formulas import neutralised, restored
-from services.importer.core.identity import Resolved, merge, resolve
+from services.importer.core.identity import Resolved, resolve
 from services.importer.core.mapping import Mapping, bind
+from services.importer.core.merge import fold_lead
 from services.importer.core.record import LeadRow, Record, Refusal, Reject
 from services.importer.core.table import Header, Table
 from services.importer.core.targets import CustomField
@@ -161,14 +162,14 @@ def test_a_header_with_one_name_three_times_is_never_silently_one_of_them() -> N
 def test_one_key_twice_is_one_lead_and_the_last_row_wins() -> None:
     found = table(data_of("V01"))
     binding = bound(found, {"email": "EMAIL", "company": "LEAD_NAME"})
-    rows = [binding.apply(record) for record in found.records if isinstance(record, Record)]
+    rows = binding.read([record for record in found.records if isinstance(record, Record)])
 
     resolved = resolve([row for row in rows if isinstance(row, LeadRow)], {}, {}, new_id)
 
     first, second = (item for item in resolved if isinstance(item, Resolved))
     assert first.lead_id == second.lead_id
     assert (first.is_new, second.is_new) == (True, False)
-    assert merge([first.row, second.row])["name"] == "Second"
+    assert fold_lead([first.row, second.row])[0] == "Second"
 
 
 @needs_bad_inputs
@@ -179,13 +180,13 @@ def test_an_exponent_bomb_costs_its_cell_and_no_time() -> None:
     ).proven({})
 
     began = time.perf_counter()
-    first, second = (binding.apply(record) for record in found.records if isinstance(record, Record))
+    first, second = binding.read([record for record in found.records if isinstance(record, Record)])
 
     assert time.perf_counter() - began < 0.1
     assert isinstance(first, LeadRow)
     assert isinstance(second, LeadRow)
     assert [warning.code for warning in first.warnings] == ["number_too_large"]
-    assert second.custom == {"CUSTOM.1": "1"}
+    assert second.custom == (("CUSTOM.1", "1"),)
 
 
 @needs_bad_inputs
@@ -193,7 +194,7 @@ def test_dates_that_are_none_are_left_out_each_with_a_code() -> None:
     found = table(data_of("V05"))
     binding = bound(found, {"email": "LEAD_NAME", "date": "LEAD_STATUS_DATE"}).proven({})
 
-    rows = [binding.apply(record) for record in found.records if isinstance(record, Record)]
+    rows = binding.read([record for record in found.records if isinstance(record, Record)])
 
     leads = [row for row in rows if isinstance(row, LeadRow)]
     assert [lead.status_date for lead in leads] == [None] * 6
@@ -298,7 +299,7 @@ def test_addresses_are_data_and_bad_ones_cost_their_cell_alone(target: str, cell
     binding = bind(Mapping(1, {"a": "LEAD_NAME", "b": target}, {}, None), Header(1, ("a", "b")))
     assert isinstance(binding, Binding)
 
-    row = binding.apply(Record(2, ("Acme", cell)))
+    (row,) = binding.read([Record(2, ("Acme", cell))])
 
     assert isinstance(row, LeadRow)
     assert [warning.code for warning in row.warnings] == [code]

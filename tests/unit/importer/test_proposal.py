@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from services.importer.core.mapping import Mapping
-from services.importer.core.record import Record, Reject, Skipped
-from services.importer.core.table import Header, Outcome
+from services.importer.core.record import Outcome, Record, Reject, Skipped
+from services.importer.core.table import Header
 from services.importer.proposal import Proposal, Samples, propose
 
 HEADER = Header(1, ("Company", "Website", "Status", "Mood"))

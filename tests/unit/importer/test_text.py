@@ -3,13 +3,13 @@
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.importer.text import FileRefused, lines
+from services.importer.text import FileRefused, blocks
 
 BOM = "\ufeff".encode()
 TEXT = st.text(
@@ -23,6 +23,10 @@ def cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
     source = io.BytesIO(data)
     yield from map(source.read, sizes)
     yield source.read()
+
+
+def lines(chunks: Iterable[bytes], encoding: str = "utf-8-sig") -> Iterator[str]:
+    return (line for block in blocks(chunks, encoding) for line in block.texts(0, len(block)))
 
 
 def split(text: str) -> list[str]:

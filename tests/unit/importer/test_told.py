@@ -85,9 +85,8 @@ def an_outcome(*, told_rows: int = 20) -> Outcome:
     outcome.tally.read, outcome.tally.created, outcome.tally.updated = 10, 4, 3
     outcome.tally.unchanged, outcome.tally.ignored = 1, 1
     outcome.reject([Reject(7, "Name", "company_name_missing", "Fill it in.", "", cells=("", "x.fr"))], 6)
-    outcome.note(
-        LeadRow(2, "Acme", unknown_status="Client", warnings=(Warning_(2, "Site", "bad_website", "Left out.", "xx?"),))
-    )
+    warning = Warning_(2, "Site", "bad_website", "Left out.", "xx?")
+    outcome.note(LeadRow(2, "Acme", unknown_status="Client", warnings=(warning,)), 1)
     return outcome
 
 
@@ -120,7 +119,7 @@ def test_an_import_is_told_with_its_counts_and_first_faults() -> None:
 def test_a_fault_is_told_with_its_record_and_the_shape_of_its_cell_but_never_the_cell() -> None:
     event, _ = succeeded(an_outcome())
 
-    assert [(row.record, row.value) for row in (*event.rejects, *event.warnings)] == [(6, ""), (None, "xx?")]
+    assert [(row.record, row.value) for row in (*event.rejects, *event.warnings)] == [(6, ""), (1, "xx?")]
     assert "x.fr" not in event.model_dump_json()
 
 
@@ -186,7 +185,7 @@ def test_the_event_lists_no_more_than_it_may() -> None:
 def test_the_most_frequent_unknown_statuses_come_first() -> None:
     outcome = Outcome(kept=0, told=0, reject_file=OPENED.enter_context(RejectFile((), 0)))
     for status in ["rare", *["usual"] * 3, *["odd"] * 2]:
-        outcome.note(LeadRow(2, "Acme", unknown_status=status))
+        outcome.note(LeadRow(2, "Acme", unknown_status=status), 1)
 
     event, _ = succeeded(outcome)
 

@@ -65,7 +65,7 @@ def proven_by(*cells: str) -> str | None:
     proof = DateProof()
     for cell in cells:
         proof.see(cell)
-    return proof.order()
+    return proof.proven()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.importer.core.identity import Known, Resolved, keys, merge, resolve
+from services.importer.core.identity import Known, Resolved, keys, resolve
 from services.importer.core.record import LeadRow, Reject
 from services.importer.core.shared_hosts import is_shared
 
@@ -289,43 +289,3 @@ def test_a_large_batch_that_fights_over_one_key_takes_linear_time() -> None:
     assert len(set(leads(*rows))) == 20_000
 
     assert time.perf_counter() - began < 3
-
-
-def test_later_cells_win_unless_they_are_empty() -> None:
-    values = merge(
-        [
-            a_row("Acme", city="Paris", custom={"CUSTOM.1": "a", "CUSTOM.2": "b"}),
-            a_row("ACME", sector="Industry", custom={"CUSTOM.2": "c"}),
-        ]
-    )
-
-    assert values == {
-        "name": "ACME",
-        "city": "Paris",
-        "sector": "Industry",
-        "custom": {"CUSTOM.1": "a", "CUSTOM.2": "c"},
-    }
-
-
-def test_a_stated_status_beats_a_default_one() -> None:
-    stated = a_row(status="WON")
-    default = a_row(status="DEFAULT", status_from_default=True, unknown_status="En sommeil")
-
-    assert merge([stated, default])["status"] == "WON"
-    assert merge([default, stated])["status"] == "WON"
-    assert merge([default, default])["status"] == "DEFAULT"
-
-
-def test_the_default_for_an_empty_cell_is_only_for_new_leads() -> None:
-    empty = a_row(status="WANTED", status_from_default=True)
-
-    assert merge([empty]) == {"name": empty.name, "fallback_status": "WANTED"}
-
-
-def test_a_status_keeps_its_own_date() -> None:
-    won = a_row(status="WON", status_date="2026-01-01")
-
-    assert "status_date" not in merge([won, a_row(status="LOST")])
-    assert merge([won, a_row(status="WON")])["status_date"] == "2026-01-01"
-    assert merge([won, a_row(status="LOST", status_date="2026-02-02")])["status_date"] == "2026-02-02"
-    assert merge([a_row(status_date="2026-02-02")]) == {"name": "Acme", "status_date": "2026-02-02"}

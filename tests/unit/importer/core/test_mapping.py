@@ -40,7 +40,13 @@ def refusal(fields: dict[str, str], *names: str) -> Refusal:
 
 def applied(target: str, cell: str, **more: Any) -> LeadRow | list[Reject]:
     """Apply a mapping of the company name and one other target to one record."""
-    return bound({"Company": "LEAD_NAME", "Other": target}, **more).apply(Record(7, ("Acme", cell)))
+    return read(bound({"Company": "LEAD_NAME", "Other": target}, **more), Record(7, ("Acme", cell)))
+
+
+def read(binding: Binding, record: Record) -> LeadRow | list[Reject]:
+    """Read one record; without its cells, which every row keeps."""
+    (found,) = binding.read([record])
+    return found._replace(cells=()) if isinstance(found, LeadRow) else found
 
 
 def row(target: str, cell: str, **more: Any) -> LeadRow:
@@ -57,7 +63,7 @@ def test_columns_are_found_by_exact_name_first_and_then_without_case_and_spaces(
 
     assert found.unmapped_columns == ("NAME", "Extra")
     assert found.missing_columns == ("Gone",)
-    lead = found.apply(Record(2, ("x", "Acme", "01000", "", "y")))
+    lead = read(found, Record(2, ("x", "Acme", "01000", "", "y")))
     assert isinstance(lead, LeadRow)
     assert (lead.name, lead.postcode) == ("Acme", "01000")
 
@@ -72,7 +78,7 @@ def test_two_names_never_share_a_column() -> None:
     found = bound({"company": "CUSTOM.1", "Company": "LEAD_NAME"}, ("Company",))
 
     assert found.missing_columns == ("company",)
-    assert found.apply(Record(2, ("Acme",))) == LeadRow(line=2, name="Acme")
+    assert read(found, Record(2, ("Acme",))) == LeadRow(line=2, name="Acme")
 
 
 @pytest.mark.parametrize("key", ["City", "city"])
@@ -135,7 +141,7 @@ def test_every_target_reaches_its_attribute() -> None:
     assert set(cells) == set(STANDARD_FIELDS)
     fields = {f"h {target}": target for target in cells} | {"c": "CUSTOM.12"}
 
-    lead = bound(fields, statuses={"Gagn\u00e9": "WON"}).apply(Record(2, (*cells.values(), " 017 ")))
+    lead = read(bound(fields, statuses={"Gagn\u00e9": "WON"}), Record(2, (*cells.values(), " 017 ")))
 
     assert lead == LeadRow(
         line=2,
@@ -157,7 +163,7 @@ def test_every_target_reaches_its_attribute() -> None:
         owner="Zo\u00e9",
         score="1E5",
         siren="732829320",
-        custom={"CUSTOM.12": "017"},
+        custom=(("CUSTOM.12", "017"),),
         contact=Contact("Jean", "Dupont", "jean@acme.fr", "+33 1", "CEO", "linkedin.com/in/jean"),
     )
 
@@ -166,18 +172,18 @@ def test_a_row_of_placeholders_says_nothing_but_its_name() -> None:
     fields = {f"h {target}": target for target in STANDARD_FIELDS} | {"c": "CUSTOM.1"}
     cells = tuple("Acme" if target == "LEAD_NAME" else " N/A " for target in fields.values())
 
-    assert bound(fields).apply(Record(2, cells)) == LeadRow(line=2, name="Acme")
+    assert read(bound(fields), Record(2, cells)) == LeadRow(line=2, name="Acme")
 
 
 @pytest.mark.parametrize("cell", ["", "  ", "N/A", "-", "\u200b"])
 def test_a_row_without_company_name_is_rejected(cell: str) -> None:
-    (reject,) = bound({"Company": "LEAD_NAME"}).apply(Record(9, (cell,)))  # type: ignore[misc]
+    (reject,) = read(bound({"Company": "LEAD_NAME"}), Record(9, (cell,)))  # type: ignore[misc]
 
     assert (reject.line, reject.column, reject.code) == (9, "Company", "company_name_missing")
 
 
 def test_all_that_is_wrong_with_a_row_is_told_at_once() -> None:
-    rejects = bound({"Company": "LEAD_NAME", "Id": "LEADBAY_ID"}).apply(Record(9, ("x" * 501, "secret")))
+    rejects = read(bound({"Company": "LEAD_NAME", "Id": "LEADBAY_ID"}), Record(9, ("x" * 501, "secret")))
 
     assert isinstance(rejects, list)
     assert [(reject.column, reject.code) for reject in rejects] == [
@@ -217,9 +223,9 @@ def test_a_bad_optional_cell_is_left_out_with_a_warning(target: str, cell: str, 
 def test_the_later_of_two_cells_of_one_custom_field_is_kept_unless_it_is_empty() -> None:
     binding = bound({"Company": "LEAD_NAME", "a": "CUSTOM.1", "b": "CUSTOM.1"})
 
-    found = [binding.apply(Record(2, ("Acme", *pair))) for pair in (("x", "y"), ("x", "-"))]
+    found = [read(binding, Record(2, ("Acme", *pair))) for pair in (("x", "y"), ("x", "-"))]
 
-    assert [lead.custom for lead in found if isinstance(lead, LeadRow)] == [{"CUSTOM.1": "y"}, {"CUSTOM.1": "x"}]
+    assert [lead.custom for lead in found if isinstance(lead, LeadRow)] == [(("CUSTOM.1", "y"),), (("CUSTOM.1", "x"),)]
 
 
 @pytest.mark.parametrize(
@@ -258,7 +264,7 @@ def test_what_an_old_mapping_should_not_hold_is_ignored() -> None:
     found = bound({"Company": "LEAD_NAME", "x": "LEAD_OLD"}, statuses={"a": "OLD"}, default_status="OLD")
 
     assert found.unmapped_columns == ("x",)
-    assert found.apply(Record(2, ("Acme", "a"))) == LeadRow(line=2, name="Acme")
+    assert read(found, Record(2, ("Acme", "a"))) == LeadRow(line=2, name="Acme")
 
 
 def test_a_file_without_a_header_is_mapped_by_position_or_refused() -> None:
@@ -268,7 +274,7 @@ def test_a_file_without_a_header_is_mapped_by_position_or_refused() -> None:
     by_name = bind(a_mapping({"Company": "LEAD_NAME"}), header)
 
     assert isinstance(by_position, Binding)
-    assert by_position.apply(Record(1, ("7", "Acme", "x"))) == LeadRow(line=1, name="Acme", crm_id="7")
+    assert read(by_position, Record(1, ("7", "Acme", "x"))) == LeadRow(line=1, name="Acme", crm_id="7")
     assert by_position.unmapped_columns == ("#3",)
     assert isinstance(by_name, Refusal)
     assert by_name.code == "no_header"
@@ -277,7 +283,7 @@ def test_a_file_without_a_header_is_mapped_by_position_or_refused() -> None:
 def test_a_position_finds_a_column_of_a_file_with_a_header_too_but_a_name_comes_first() -> None:
     found = bound({"#1": "LEAD_NAME", "#3": "CRM_ID"}, ("Id", "Company", "", "#1"))
 
-    assert found.apply(Record(2, ("7", "x", "9", "Acme"))) == LeadRow(line=2, name="Acme", crm_id="9")
+    assert read(found, Record(2, ("7", "x", "9", "Acme"))) == LeadRow(line=2, name="Acme", crm_id="9")
     assert found.missing_columns == ()
 
 
@@ -299,7 +305,7 @@ def test_a_custom_field_that_is_gone_is_ignored_and_its_column_counts_as_unmappe
     found = bound({"Company": "LEAD_NAME", "Tier": "CUSTOM.9"}, ("Company", "Tier"))
 
     assert found.unmapped_columns == ("Tier",)
-    assert found.apply(Record(2, ("Acme", "gold"))) == LeadRow(line=2, name="Acme")
+    assert read(found, Record(2, ("Acme", "gold"))) == LeadRow(line=2, name="Acme")
 
 
 def test_a_mapping_tells_the_folded_names_that_a_header_is_known_by() -> None:
@@ -324,17 +330,17 @@ def test_dates_and_numbers_are_read_in_the_format_that_their_columns_prove() -> 
 
     # A declared format needs no proof.
     assert binding.to_prove() == {1: "date", 2: "number"}
-    lead = binding.proven({1: "MDY", 2: ","}).apply(Record(2, ("Acme", "03/04/2026", "1.234", "03/04/2026")))
+    lead = read(binding.proven({1: "MDY", 2: ","}), Record(2, ("Acme", "03/04/2026", "1.234", "03/04/2026")))
 
     assert isinstance(lead, LeadRow)
-    assert (lead.status_date, lead.custom) == ("2026-03-04", {"CUSTOM.3": "1234", "CUSTOM.4": "2026-04-03"})
+    assert (lead.status_date, lead.custom) == ("2026-03-04", (("CUSTOM.3", "1234"), ("CUSTOM.4", "2026-04-03")))
 
 
 def test_what_was_odd_about_a_record_is_told_with_its_row() -> None:
     binding = bound({"Company": "LEAD_NAME", "City": "LEAD_LOCATION_CITY"})
 
     for flag in ("short_row", "stray_quote"):
-        lead = binding.apply(Record(4, ("Acme", ""), flag))
+        lead = read(binding, Record(4, ("Acme", ""), flag))
         assert isinstance(lead, LeadRow)
         assert [(note.line, note.column, note.code) for note in lead.warnings] == [(4, None, flag)]
 
@@ -342,18 +348,17 @@ def test_what_was_odd_about_a_record_is_told_with_its_row() -> None:
 def test_a_rejected_row_keeps_its_cells_and_the_shape_of_the_bad_one() -> None:
     binding = bound({"Company": "LEAD_NAME", "Id": "LEADBAY_ID"})
 
-    (reject,) = binding.apply(Record(9, ("Acme", "Ab-12")))  # type: ignore[misc]
+    (reject,) = read(binding, Record(9, ("Acme", "Ab-12")))  # type: ignore[misc]
 
     assert (reject.cells, reject.value) == (("Acme", "Ab-12"), "xx-99")
 
 
-def test_rows_are_applied_fast() -> None:
+def test_rows_are_read_fast() -> None:
     targets = ["LEAD_NAME", "LEAD_WEBSITE", "LEAD_STATUS", "CRM_ID", "CONTACT_EMAIL", "SIREN", "LEAD_LOCATION_CITY"]
     binding = bound({target: target for target in targets}, statuses={"Won": "WON"})
     record = Record(2, ("Acme", "https://www.acme.fr/x", "won", "1", "Jean@acme.fr", "732829320", "Paris"))
 
     began = time.perf_counter()
-    for _ in range(10_000):
-        binding.apply(record)
+    binding.read([record] * 10_000)
 
-    assert time.perf_counter() - began < 1  # measured: 0.1 s; the slack is for busy machines
+    assert time.perf_counter() - began < 1  # measured: 0.03 s; the slack is for busy machines

@@ -3,7 +3,6 @@
 import json
 import re
 from itertools import count
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -11,15 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.importer import store
 from services.importer.core.identity import Resolved, resolve
-from services.importer.core.merge import Batch, Tally, build
+from services.importer.core.merge import Batch, Tally, Values, build
 from services.importer.core.people import Person
 from services.importer.core.record import Contact, LeadRow
-from shared.database import queries
+from services.importer.lead_store import SQL
 
 LEAD, OTHER = UUID(int=1001), UUID(int=1002)
-STAGING = queries(Path(store.__file__).with_name("queries.sql"))["staging"]
+STAGING = SQL["staging"]
 SOME_TEXT = st.none() | st.sampled_from(["a", "b", "c"])
 CONTACTS = st.builds(Contact, first_name=SOME_TEXT, last_name=SOME_TEXT, email=SOME_TEXT, phone=st.just("1"))
 ROWS = st.lists(
@@ -39,13 +37,14 @@ ROWS = st.lists(
 
 
 def columns(table: str) -> list[str]:
-    """The columns of a staging table, in order."""
+    """The columns of a staging table, in order, after the organisation that stands before each row."""
     (body,) = re.findall(rf"create temp table if not exists {table} \((.*?)\) on commit", STAGING, re.DOTALL)
-    kinds = r"\b(\w+) (?:uuid|boolean|text|date|jsonb)\b"
-    return re.findall(kinds, body.partition(", primary key (")[0])
+    first, *others = re.findall(r"\b(\w+) (?:uuid|text|date|jsonb)\b", body)
+    assert first == "org_id"
+    return others
 
 
-def staged(table: str, rows: list[tuple[Any, ...]]) -> list[dict[str, Any]]:
+def staged(table: str, rows: list[Values]) -> list[dict[str, Any]]:
     return [dict(zip(columns(table), row, strict=True)) for row in rows]
 
 
@@ -56,7 +55,8 @@ def a_row(
 
 
 def the_lead(*rows: Resolved) -> dict[str, Any]:
-    (lead,) = staged("staged_leads", build(rows, {}).leads)
+    batch = build(rows, {})
+    (lead,) = staged("staged_leads", batch.leads + batch.new_leads)
     return lead
 
 
@@ -69,7 +69,7 @@ def deals(*rows: Resolved) -> list[dict[str, Any]]:
 
 
 def test_no_rows_write_nothing() -> None:
-    assert build([], {}) == Batch([], [], [], [])
+    assert build([], {}) == Batch()
 
 
 def test_every_column_lands_under_its_own_name() -> None:
@@ -80,18 +80,16 @@ def test_every_column_lands_under_its_own_name() -> None:
             *("crm_id", "siren", "email", "owner", "score"),
         )
     }
-    row = a_row(is_new=True, status="WON", status_date="2025-03-01", custom={"CUSTOM.1": "x"}, **texts)
+    row = a_row(is_new=True, status="WON", status_date="2025-03-01", custom=(("CUSTOM.1", "\u00e9"),), **texts)
 
     lead = the_lead(row)
 
-    assert json.loads(lead.pop("custom")) == {"CUSTOM.1": "x"}
+    assert json.loads(lead.pop("custom")) == {"CUSTOM.1": "\u00e9"}
     assert lead == {
-        "id": LEAD,
-        "is_new": True,
+        "id": LEAD.hex,
         "name": "Acme",
         "status": "WON",
         "status_date": "2025-03-01",
-        "fallback_status": None,
         **texts,
     }
 
@@ -99,7 +97,7 @@ def test_every_column_lands_under_its_own_name() -> None:
 def test_a_row_that_says_nothing_writes_no_value() -> None:
     lead = the_lead(a_row())
 
-    assert {name for name, value in lead.items() if value is not None} == {"id", "is_new", "name", "custom"}
+    assert {name for name, value in lead.items() if value is not None} == {"id", "name", "custom"}
     assert lead["custom"] == "{}"
 
 
@@ -109,24 +107,54 @@ def test_a_later_cell_wins_unless_it_is_empty() -> None:
     assert (lead["name"], lead["city"], lead["score"]) == ("New", "Paris", "2")
 
 
-def test_a_lead_is_new_whichever_of_its_rows_brought_it() -> None:
-    rows = [a_row(is_new=True), a_row(), a_row(lead=OTHER)]
+def test_leads_that_are_new_stand_apart_with_what_belongs_to_them() -> None:
+    jane = Contact(email="jane@acme.fr")
+    rows = [a_row(is_new=True, keys=("crm:1",)), a_row(contact=jane), a_row(lead=OTHER, contact=jane, keys=("crm:2",))]
 
-    found = staged("staged_leads", build(rows, {}).leads)
+    batch = build(rows, {})
 
-    assert [(lead["id"], lead["is_new"]) for lead in found] == [(LEAD, True), (OTHER, False)]
+    assert [lead[0] for lead in batch.new_leads] == [contact[0] for contact in batch.new_contacts] == [LEAD.hex]
+    assert [lead[0] for lead in batch.leads] == [contact[0] for contact in batch.contacts] == [OTHER.hex]
+    assert (batch.new_keys, batch.keys) == ([(LEAD.hex, "crm:1")], [(OTHER.hex, "crm:2")])
 
 
-def test_a_default_status_falls_back_behind_a_stated_one() -> None:
-    lead = the_lead(a_row(status="WON"), a_row(status="DEFAULT", status_from_default=True))
+def test_custom_fields_of_several_rows_add_up() -> None:
+    rows = [a_row(custom=(("CUSTOM.1", "a"), ("CUSTOM.2", "b"))), a_row(custom=(("CUSTOM.2", "c"),))]
 
-    assert (lead["status"], lead["fallback_status"]) == ("WON", "DEFAULT")
+    assert json.loads(the_lead(*rows)["custom"]) == {"CUSTOM.1": "a", "CUSTOM.2": "c"}
+
+
+def test_a_stated_status_beats_a_default_one() -> None:
+    stated = a_row(status="WON")
+    default = a_row(status="DEFAULT", status_from_default=True, unknown_status="En sommeil")
+
+    assert the_lead(stated, default)["status"] == "WON"
+    assert the_lead(default, stated)["status"] == "WON"
+    assert the_lead(default, default)["status"] == "DEFAULT"
+
+
+def test_the_default_for_an_empty_cell_is_only_for_new_leads() -> None:
+    empty: dict[str, Any] = {"status": "WANTED", "status_from_default": True}
+
+    assert the_lead(a_row(**empty))["status"] is None
+    assert the_lead(a_row(is_new=True, **empty))["status"] == "WANTED"
+    assert the_lead(a_row(is_new=True, status="WON"), a_row(**empty))["status"] == "WON"
+    assert the_lead(a_row(is_new=True))["status"] == "DEFAULT"
+
+
+def test_a_status_keeps_its_own_date() -> None:
+    won = a_row(status="WON", status_date="2026-01-01")
+
+    assert the_lead(won, a_row(status="LOST"))["status_date"] is None
+    assert the_lead(won, a_row(status="WON"))["status_date"] == "2026-01-01"
+    assert the_lead(won, a_row(status="LOST", status_date="2026-02-02"))["status_date"] == "2026-02-02"
+    assert the_lead(a_row(status_date="2026-02-02"))["status_date"] == "2026-02-02"
 
 
 def test_new_keys_belong_to_the_lead_that_adopted_them() -> None:
     batch = build([a_row(keys=("crm:1", "web:acme.fr")), a_row(lead=OTHER, keys=("crm:2",))], {})
 
-    assert batch.keys == [("crm:1", LEAD), ("web:acme.fr", LEAD), ("crm:2", OTHER)]
+    assert batch.keys == [(LEAD.hex, "crm:1"), (LEAD.hex, "web:acme.fr"), (OTHER.hex, "crm:2")]
 
 
 def test_rows_of_one_person_are_one_contact_to_which_each_adds() -> None:
@@ -152,7 +180,10 @@ def test_a_person_whom_the_database_knows_keeps_the_key_that_he_has_there() -> N
 def test_one_person_at_two_companies_is_two_contacts() -> None:
     jane = Contact(email="jane@acme.fr")
 
-    assert [one["lead_id"] for one in contacts(a_row(contact=jane), a_row(contact=jane, lead=OTHER))] == [LEAD, OTHER]
+    assert [one["lead_id"] for one in contacts(a_row(contact=jane), a_row(contact=jane, lead=OTHER))] == [
+        LEAD.hex,
+        OTHER.hex,
+    ]
 
 
 def test_people_of_one_company_stay_apart() -> None:
@@ -178,7 +209,7 @@ def test_a_deal_takes_the_last_status_that_was_stated() -> None:
 
 
 def test_a_deal_belongs_to_the_lead_that_its_last_row_means() -> None:
-    assert deals(a_row(deal_crm_id="D1"), a_row(deal_crm_id="D1", lead=OTHER))[0]["lead_id"] == OTHER
+    assert deals(a_row(deal_crm_id="D1"), a_row(deal_crm_id="D1", lead=OTHER))[0]["lead_id"] == OTHER.hex
 
 
 @given(rows=ROWS)
@@ -187,27 +218,24 @@ def test_nothing_is_staged_twice(rows: list[LeadRow]) -> None:
     found = resolve(rows, {}, {}, lambda: UUID(int=next(numbers)))
     batch = build([item for item in found if isinstance(item, Resolved)], {})
 
-    ids = {lead[0] for lead in batch.leads}
+    leads, contacts, keys = (
+        batch.leads + batch.new_leads,
+        batch.contacts + batch.new_contacts,
+        batch.keys + batch.new_keys,
+    )
+    ids = {lead[0] for lead in leads}
     for unique in (
-        [lead[0] for lead in batch.leads],
-        [contact[:2] for contact in batch.contacts],
+        [lead[0] for lead in leads],
+        [contact[:2] for contact in contacts],
         [deal[0] for deal in batch.deals],
-        [key for key, _ in batch.keys],
+        [key for _, key in keys],
     ):
         assert len(set(unique)) == len(unique)
-    owners = {*(contact[0] for contact in batch.contacts), *(deal[1] for deal in batch.deals)}
-    assert owners | {lead for _, lead in batch.keys} <= ids
-    for table, rows_of in vars_of(batch).items():
-        assert all(len(row) == len(columns(table)) for row in rows_of)
-
-
-def vars_of(batch: Batch) -> dict[str, list[tuple[Any, ...]]]:
-    return {
-        "staged_leads": batch.leads,
-        "staged_contacts": batch.contacts,
-        "staged_deals": batch.deals,
-        "staged_keys": batch.keys,
-    }
+    owners = {*(contact[0] for contact in contacts), *(deal[1] for deal in batch.deals)}
+    assert owners | {lead for lead, _ in keys} <= ids
+    tables = {"staged_leads": leads, "staged_contacts": contacts, "staged_deals": batch.deals, "staged_keys": keys}
+    for table, staged_rows in tables.items():
+        assert all(len(row) == len(columns(table)) for row in staged_rows)
 
 
 def test_a_row_counts_as_created_updated_or_unchanged() -> None:

@@ -35,7 +35,7 @@ def proven_by(*cells: str) -> str | None:
     proof = NumberProof()
     for cell in cells:
         proof.see(cell)
-    return proof.decimal()
+    return proof.proven()
 
 
 def written(value: Decimal, style: tuple[str, str]) -> str:

@@ -15,8 +15,7 @@ JANE = Person("email:jane@acme.fr", "jane@acme.fr", "in/jane", "Jane", "Doe")
 
 
 def folded(*contacts: Contact, known: tuple[Person, ...] = ()) -> list[dict[str, Any]]:
-    rows = fold_people([(LEAD, contact) for contact in contacts], {LEAD: known})
-    return [dict(zip(("lead_id", "key", *COLUMNS), row, strict=True)) for row in rows]
+    return [dict(zip(("key", *COLUMNS), row, strict=True)) for row in fold_people(contacts, known)]
 
 
 def keys(*contacts: Contact, known: tuple[Person, ...] = ()) -> list[str]:
@@ -93,14 +92,6 @@ def test_phones_come_with_their_key_and_an_empty_cell_erases_nothing() -> None:
     (found,) = folded(Contact(email="a@b.fr", phone="+33 (0)1 23"), Contact(email="a@b.fr", title="CEO"))
 
     assert (found["phone"], found["phone_key"], found["title"]) == ("+33 (0)1 23", "+33123", "CEO")
-
-
-def test_people_of_different_leads_never_meet() -> None:
-    contact = Contact(email="jane@acme.fr")
-
-    rows = fold_people([(LEAD, contact), (OTHER, contact)], {LEAD: (Person("name:jane", "jane@acme.fr", *[None] * 3),)})
-
-    assert [row[:2] for row in rows] == [(LEAD, "name:jane"), (OTHER, "email:jane@acme.fr")]
 
 
 def test_a_person_who_was_known_but_not_met_is_not_written() -> None:

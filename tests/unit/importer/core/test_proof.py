@@ -1,12 +1,12 @@
 """A column's own cells prove the one format that all of them have, or none."""
 
 from services.importer.core.proof import Proofs
+from services.importer.core.record import Record
 
 
 def formats(needed: dict[int, str], *rows: tuple[str, ...]) -> dict[int, str | None]:
     proofs = Proofs(needed)
-    for row in rows:
-        proofs.see(row)
+    proofs.see([Record(2, row) for row in rows])
     return proofs.formats()
 
 
@@ -36,13 +36,20 @@ def test_other_columns_are_not_looked_at() -> None:
 
 def test_enough_rows_that_agree_settle_the_question_but_never_before_all_columns_have_an_answer() -> None:
     proofs = Proofs({0: "date", 1: "number"})
-    for _ in range(9_999):
-        proofs.see(("31/01/2026", "1,5"))
+    proofs.see([Record(2, ("31/01/2026", "1,5"))] * 9_999)
     assert not proofs.settled()
 
-    proofs.see(("31/01/2026", "1,5"))
+    proofs.see([Record(2, ("31/01/2026", "1,5"))])
     assert proofs.settled()
 
-    # A cell to the contrary opens it again.
-    proofs.see(("31/01/2026", "1.5"))
-    assert not proofs.settled()
+    # What is seen all the same still counts.
+    proofs.see([Record(2, ("31/12/2026", "1,234.5"))])
+    assert proofs.formats() == {0: "DMY", 1: None}
+
+
+def test_columns_that_contradict_themselves_are_settled_at_once() -> None:
+    proofs = Proofs({0: "number"})
+    proofs.see([Record(2, ("1,5",)), Record(3, ("1.5",))])
+
+    assert proofs.settled()
+    assert proofs.formats() == {0: None}

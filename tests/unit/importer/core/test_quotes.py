@@ -1,6 +1,8 @@
 """Quotes that are a mistake are told from those around cells, doubled ones and the sign for inches."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.importer.core.dialect import Dialect
 from services.importer.core.quotes import Quotes
@@ -55,3 +57,17 @@ def test_a_record_that_is_as_wide_as_the_table_by_chance_is_told_by_all_its_line
     lines = "\n".join(f"C{number},Paris,{number}" for number in range(5))
 
     assert COMMA.swallowed_rows(["Acme", f"Lyon,1\n{lines}\nBeta,Nice", "9"])
+
+
+@given(lines=st.lists(st.text('ab", 5\u00a0', max_size=12), max_size=5), mark=st.sampled_from([",", " ", "\t"]))
+def test_lines_among_which_one_has_a_stray_quote_may_have_one(lines: list[str], mark: str) -> None:
+    quotes = Quotes(Dialect(mark), width=3)
+    stray = any(quotes.is_stray(line, line.split(mark)) for line in lines)
+
+    assert quotes.may_be_stray("".join(f"{line}\r\n" for line in lines), lines) or not stray
+
+
+def test_ordinary_quoted_lines_have_no_stray_quote() -> None:
+    lines = ['"Acme","Paris","a ""b"" c"\n', 'Beta,"Lyon, 3e",7\n']
+
+    assert not COMMA.may_be_stray("".join(lines), lines)

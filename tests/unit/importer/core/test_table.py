@@ -10,23 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.importer.core.dialect import Dialect
-from services.importer.core.lines import split_lines
-from services.importer.core.record import Record, Refusal, Reject, Skipped
+from services.importer.core.lines import Block, block_of_text, split_lines
+from services.importer.core.record import Outcome, Record, Refusal, Reject, Skipped
 from services.importer.core.rows import Limits
-from services.importer.core.table import Header, Outcome, Table, read_table
+from services.importer.core.table import Header, Table, read_table
 
 COMMA = Dialect(",")
 ROWS = "Acme,Paris,12\nBeta,Lyon,7\nGamma,Lille,31\n"
 
 
 def table(text: str, dialect: Dialect = COMMA, known: frozenset[str] = frozenset()) -> Table:
-    found = read_table(split_lines(text), dialect, known=known)
+    found = read_table([block_of_text(split_lines(text))], dialect, known=known)
     assert isinstance(found, Table)
     return found
 
 
 def refusal(text: str, limits: Limits | None = None) -> Refusal:
-    found = read_table(split_lines(text), COMMA, limits or Limits())
+    found = read_table([block_of_text(split_lines(text))], COMMA, limits or Limits())
     assert isinstance(found, Refusal)
     return found
 
@@ -103,7 +103,7 @@ def test_a_refused_header_is_told_with_its_line_and_what_to_do() -> None:
 
 @pytest.mark.parametrize("header", ["a,b,c", "a,b,c,,,"])
 def test_a_file_may_have_just_as_many_columns_as_the_limit(header: str) -> None:
-    text = [f"{header}\n", "1,2,3\n", "4,5,6\n"]
+    text = [block_of_text([f"{header}\n", "1,2,3\n", "4,5,6\n"])]
 
     assert isinstance(read_table(text, COMMA, Limits(columns=3)), Table)
     assert isinstance(read_table(text, COMMA, Limits(columns=2)), Refusal)
@@ -113,7 +113,7 @@ def test_a_name_longer_than_the_limit_is_refused() -> None:
     limits = Limits(header_chars=20)
 
     assert refusal("x" * 21 + ",b\n1,2\n", limits).code == "header_too_long"
-    assert isinstance(read_table(["x" * 20 + ",b\n", "1,2\n"], COMMA, limits), Table)
+    assert isinstance(read_table([block_of_text(["x" * 20 + ",b\n", "1,2\n"])], COMMA, limits), Table)
 
 
 def test_empty_columns_at_the_end_of_a_spreadsheet_do_not_count() -> None:
@@ -294,14 +294,14 @@ def test_a_total_is_a_footer_only_at_the_very_end() -> None:
 def test_the_last_rows_are_held_back_and_no_others() -> None:
     taken = 0
 
-    def lines() -> Iterator[str]:
+    def blocks() -> Iterator[Block]:
         nonlocal taken
-        yield "Company,City,Size\n"
+        yield block_of_text(["Company,City,Size\n"])
         for _ in range(1_000):
             taken += 1
-            yield "Acme,Paris,12\n"
+            yield block_of_text(["Acme,Paris,12\n"])
 
-    found = read_table(lines(), COMMA)
+    found = read_table(blocks(), COMMA)
     assert isinstance(found, Table)
     for _ in range(200):
         next(found.records)
@@ -346,14 +346,14 @@ def test_one_bad_line_never_changes_another_record(before: list[list[str]], afte
 @settings(max_examples=200)
 @given(text=st.text('ab1",;\n\r\0\ud800 #=', max_size=80))
 def test_every_line_of_any_text_belongs_to_the_header_or_to_one_outcome(text: str) -> None:
-    found = read_table(split_lines(text), COMMA)
+    found = read_table([block_of_text(split_lines(text))], COMMA)
 
     assert isinstance(found, Table | Refusal)
     if isinstance(found, Table):
         seen = [outcome.line for outcome in (*found.before, *found.records)]
         assert len(set(seen)) == len(seen)
         assert found.header.line not in seen
-        for outcome in read_table(split_lines(text), COMMA).records:  # type: ignore[union-attr]
+        for outcome in read_table([block_of_text(split_lines(text))], COMMA).records:  # type: ignore[union-attr]
             assert not isinstance(outcome, Record) or len(outcome.cells) == len(found.header.names)
 
 

@@ -1,0 +1,102 @@
+"""Merges a file's batches: what they say of leads goes to the database, and their fingerprints to disk."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.importer.batches import Batch
+from services.importer.core import identity, merge
+from services.importer.core.delta import Entries, Hashes, Places, missing
+from services.importer.core.identity import Resolved
+from services.importer.core.record import LeadRow, Reject, Warning_
+from services.importer.fingerprints import Fingerprints
+from services.importer.lead_store import LeadStore
+from services.importer.outcome import Outcome
+from services.importer.plan import Plan
+from shared.ids import new_id
+
+_TWINS = "This row also names another lead: {}. They were left apart; merge them in Leadbay if they are one company."
+_LOW = 0xFFFF_FFFF_FFFF_FFFF
+
+
+class Looking:
+    """Tells which leads rows mean."""
+
+    def __init__(self, leads: LeadStore) -> None:
+        self._leads = leads
+
+    def resolve(self, rows: Sequence[LeadRow]) -> list[Resolved | Reject]:
+        """The lead of each row, or why it has none; nothing is written."""
+        known = self._leads.known_keys(sorted({key for row in rows for key in identity.keys(row)}))
+        known_ids = self._leads.known_ids(sorted({row.leadbay_id for row in rows if row.leadbay_id}))
+        return identity.resolve(rows, known, known_ids, new_id)
+
+    def leads_of(self, rows: Sequence[LeadRow]) -> Hashes:
+        """The leads that the rows mean, and those that the rows' deals belong to."""
+        resolved = [item.lead_id for item in self.resolve(rows) if not isinstance(item, Reject)]
+        deals = {row.deal_crm_id for row in rows if row.deal_crm_id}
+        owners = self._leads.deal_owners(sorted(deals)).values() if deals else ()
+        return np.array([lead_id.int & _LOW for lead_id in (*resolved, *owners)], np.uint64)
+
+
+class Merging:
+    """Merges one file by a plan, batch by batch."""
+
+    def __init__(self, leads: LeadStore, outcome: Outcome, plan: Plan, after: Fingerprints) -> None:
+        self._leads = leads
+        self._looking = Looking(leads)
+        self._outcome = outcome
+        self._plan = plan
+        self._after = after
+        self._position = 0
+        self._new: list[Hashes] = []  # leads of the records that have no like in the version before
+
+    def take(self, batch: Batch) -> None:
+        """Merge, count and tell one batch, and write its fingerprints down."""
+        self._outcome.tell(batch)
+        entries, merged, new = self._plan.part(self._position, len(batch.places))
+        at = np.flatnonzero(batch.places < 0)
+        entries["raw"][at], entries["content"][at] = batch.raws, batch.contents
+        self._merge(batch, entries, at, merged[at])
+        self._outcome.tally.unchanged += len(entries) - int(merged.sum())
+        # What was rejected after all has no lead.
+        self._after.add(entries[entries["lead"] != 0])
+        self._new.append(entries["lead"][new & (entries["lead"] != 0)])
+        self._position += len(entries)
+
+    def missing(self) -> int:
+        """How many records of the version before have no successor."""
+        return missing(self._plan.gone(), np.concatenate([np.empty(0, np.uint64), *self._new]))
+
+    def _merge(self, batch: Batch, entries: Entries, at: Places, merged: NDArray[np.bool_]) -> None:
+        """Merge the rows that are to be; of others look at those alone of which there may be something to be told."""
+        sent, noted = np.flatnonzero(merged), np.flatnonzero(~merged & (batch.raws == 0))
+        results = self._looking.resolve([batch.rows[row] for row in sent])
+        resolved = [item for item in results if isinstance(item, Resolved)]
+        touched = self._leads.merge(merge.build(resolved, self._leads.known_people(resolved)))
+        self._outcome.tally.count_merged(resolved, touched)
+        contested = _contested(resolved)
+        for row, item in zip(sent, results, strict=True):
+            if isinstance(item, Reject):
+                self._outcome.reject([item], batch.numbers[row])
+            elif item.row.deal_crm_id not in contested:
+                entries["lead"][at[row]] = item.lead_id.int & _LOW
+        others = self._looking.resolve([batch.rows[row] for row in noted]) if len(noted) else []
+        for row, item in sorted(zip((*sent, *noted), (*results, *others), strict=True), key=itemgetter(0)):
+            if isinstance(item, Resolved) and item.twins:
+                entries["raw"][at[row]] = 0
+                twins = (Warning_(item.row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
+                self._outcome.warn(twins, batch.numbers[row])
+
+
+def _contested(resolved: Sequence[Resolved]) -> set[str | None]:
+    """The deals that rows of several leads name. Such rows leave no fingerprint, and are merged each time."""
+    owners: dict[str, UUID] = {}
+    return {
+        item.row.deal_crm_id
+        for item in resolved
+        if item.row.deal_crm_id and owners.setdefault(item.row.deal_crm_id, item.lead_id) != item.lead_id
+    }

@@ -1,0 +1,136 @@
+"""What of a file has to be merged: all of it, or what a comparison with the version before says."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.importer.batches import Batch
+from services.importer.core.delta import ENTRY, Comparison, Entries, Hashes, Places, Recall, among, column
+from services.importer.core.record import LeadRow
+from services.importer.fingerprints import Fingerprints
+
+_KEPT_ROWS = 20_000
+_AT_ONCE = 500_000
+
+Mask = NDArray[np.bool_]
+# The leads that rows mean and that exist, as the low 64 bits of their ids.
+Leads = Callable[[list[LeadRow]], Hashes]
+
+
+class Plan(Protocol):
+    """Says of each accepted record, by its position, what becomes of it."""
+
+    def part(self, start: int, count: int) -> tuple[Entries, Mask, Mask]:
+        """What is known of so many records from before; which are merged; and which have no like in that version."""
+
+    def gone(self) -> Hashes:
+        """The lead of each record of the version before that has no like in this one."""
+
+
+class Whole:
+    """Everything is merged. The version before, if there was one, tells no more than which leads its records had."""
+
+    def __init__(self, before: Fingerprints | None) -> None:
+        self._before = before
+
+    def part(self, start: int, count: int) -> tuple[Entries, Mask, Mask]:  # noqa: ARG002 - see Plan
+        """Nothing is known."""
+        return np.zeros(count, ENTRY), np.ones(count, np.bool_), np.full(count, self._before is not None)
+
+    def gone(self) -> Hashes:
+        """All leads of before."""
+        return np.empty(0, np.uint64) if self._before is None else column(self._before, "lead")
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed is merged, and all records of a lead of which one changed, because a later cell wins.
+
+    `places` says where each record was in the version before, -1 where it was not; `batches` is what was read of the
+    file, if nothing else has to be merged.
+    """
+
+    before: Fingerprints
+    places: NDArray[np.int32]
+    merged: Mask
+    touched: Hashes
+    vanished: Hashes
+    batches: list[Batch] | None
+
+    def part(self, start: int, count: int) -> tuple[Entries, Mask, Mask]:
+        """What stays as it is keeps its entry."""
+        places = self.places[start : start + count].astype(np.int64)
+        entries = np.zeros(count, ENTRY)
+        entries[places >= 0] = self.before.at(places[places >= 0])
+        return entries, self.merged[start : start + count], places < 0
+
+    def gone(self) -> Hashes:
+        """The leads of the records that vanished."""
+        return self.vanished
+
+    def untouched(self) -> Callable[[Hashes], Places]:
+        """Recalls the lines of those records alone that need not be merged."""
+        recall = Recall(self.before)
+
+        def find(raws: Hashes) -> Places:
+            places = recall(raws)
+            known = np.flatnonzero(places >= 0)
+            places[known[among(self.before.at(places[known])["lead"], self.touched)]] = -1
+            return places
+
+        return find
+
+
+def find_changes(batches: Iterable[Batch], before: Fingerprints, leads_of: Leads, alive: Callable[[], None]) -> Changes:
+    """Go through the whole file once, and compare; `alive` may raise between batches."""
+    comparison = Comparison(before)
+    touched: list[Hashes] = []
+    kept = _Kept()
+    for batch in batches:
+        alive()
+        comparison.take(batch.places, batch.contents)
+        if strange := [batch.rows[at] for at in np.flatnonzero(comparison.strange(batch.contents))]:
+            touched.append(leads_of(strange))
+        kept.add(batch)
+    places, known = comparison.settle()
+    all_touched = np.unique(np.concatenate([known, *touched]))
+    merged = _merged(places, before, all_touched)
+    return Changes(before, places, merged, all_touched, comparison.vanished(), kept.batches(merged))
+
+
+def _merged(places: NDArray[np.int32], before: Fingerprints, touched: Hashes) -> Mask:
+    merged: Mask = places < 0
+    for start in range(0, len(places) if len(touched) else 0, _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        known = places[part] >= 0
+        leads = before.at(places[part][known].astype(np.int64))["lead"]
+        merged[part][known] = among(leads, touched)
+    return merged
+
+
+class _Kept:
+    """The batches, as long as they hold few rows."""
+
+    def __init__(self) -> None:
+        self._batches: list[Batch] | None = []
+        self._rows = 0
+        self._read: list[Places] = []
+        self._count = 0
+
+    def add(self, batch: Batch) -> None:
+        self._read.append(self._count + np.flatnonzero(batch.places < 0))
+        self._count += len(batch.places)
+        self._rows += len(batch.rows)
+        if self._rows > _KEPT_ROWS:
+            self._batches = None
+        elif self._batches is not None:
+            batch.places = batch.places.astype(np.int32)
+            self._batches.append(batch)
+
+    def batches(self, merged: Mask) -> list[Batch] | None:
+        """None where a record has to be merged that was not read, or where there were too many to keep."""
+        enough = merged.sum() == sum(int(merged[read].sum()) for read in self._read)
+        return self._batches if enough else None

@@ -1,0 +1,78 @@
+"""A stored file as an import sees it: a table whose columns are tied to a mapping's."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from services.importer.core.binding import Binding
+from services.importer.core.hand import Recall
+from services.importer.core.mapping import Mapping, bind
+from services.importer.core.proof import Proofs
+from services.importer.core.record import Record, Refusal
+from services.importer.core.rows import Limits
+from services.importer.core.table import Header, Table
+from services.importer.reading import Opened, open_file
+from services.importer.text import FileRefused
+from shared.contracts import CsvOptions, Reading
+
+_SEEN_AT_ONCE = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that was opened. Where two have one `recipe`, a line that is a record in both is the same record."""
+
+    reading: Reading
+    table: Table
+    lines: int  # of the whole file; 0 where that is not known
+    binding: Binding
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Opens a file; `read` yields its bytes, as often as it is called."""
+
+    read: Callable[[], Iterable[bytes]]
+    csv: CsvOptions
+    limits: Limits
+    mapping: Mapping
+
+    def open(self, recall_for: Callable[[str], Recall | None]) -> Source:
+        """The file; its lines are recalled by what is given for its recipe. FileRefused where it is no table."""
+        tied: list[tuple[Binding, str]] = []
+
+        def recall(reading: Reading, header: Header) -> Recall | None:
+            binding, formats = self._tie(header)
+            how = (reading.encoding, reading.delimiter, reading.quote, reading.escape, header.names, self.limits)
+            recipe = hashlib.sha256(repr((how, formats)).encode()).hexdigest()
+            tied.append((binding, recipe))
+            return recall_for(recipe)
+
+        opened = self._open(recall)
+        reading, table = opened.readable()
+        binding, recipe = tied[0]
+        return Source(reading, table, opened.lines, binding, recipe)
+
+    def _open(self, recall: Callable[[Reading, Header], Recall | None] | None = None) -> Opened:
+        """The blob's checksum is verified before its first row."""
+        return open_file(self.read, self.csv, self.limits, self.mapping.names(), recall=recall)
+
+    def _tie(self, header: Header) -> tuple[Binding, dict[int, str | None]]:
+        binding = bind(self.mapping, header)
+        if isinstance(binding, Refusal):
+            raise FileRefused(binding)
+        formats = self._formats(binding)
+        return binding.proven(formats), formats
+
+    def _formats(self, binding: Binding) -> dict[int, str | None]:
+        """The formats that columns prove, which takes a look at the whole file."""
+        needed = binding.to_prove()
+        if not needed:
+            return {}
+        proofs = Proofs(needed)
+        records = (record for record in self._open().readable()[1].records if isinstance(record, Record))
+        while not proofs.settled() and (batch := list(islice(records, _SEEN_AT_ONCE))):
+            proofs.see(batch)
+        return proofs.formats()
