@@ -5,7 +5,6 @@ from operator import itemgetter
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 
 from services.importer.batches import Batch
 from services.importer.core import identity, merge
@@ -59,37 +58,45 @@ class Merging:
         self._outcome.tell(batch)
         entries, merged, new = self._plan.part(self._position, len(batch.places))
         at = np.flatnonzero(batch.places < 0)
-        entries["raw"][at], entries["content"][at] = batch.raws, batch.contents
-        self._merge(batch, entries, at, merged[at])
-        self._outcome.tally.unchanged += len(entries) - int(merged.sum())
+        sent = np.flatnonzero(merged[at])
+        # Something was told of those the last time.
+        noted = np.flatnonzero(~merged[at] & (entries["raw"][at] == 0))
+        entries["raw"][at], entries["content"][at], entries["lead"][at[sent]] = batch.raws, batch.contents, 0
+        contested = self._merge(batch, entries, at, sent, noted)
+        self._outcome.tally.unchanged += len(entries) - len(sent)
         # What was rejected after all has no lead.
-        self._after.add(entries[entries["lead"] != 0])
-        self._new.append(entries["lead"][new & (entries["lead"] != 0)])
+        known = entries["lead"] != 0
+        self._new.append(entries["lead"][known & new])
+        known[contested] = False
+        self._after.add(entries[known])
         self._position += len(entries)
 
     def missing(self) -> int:
         """How many records of the version before have no successor."""
         return missing(self._plan.gone(), np.concatenate([np.empty(0, np.uint64), *self._new]))
 
-    def _merge(self, batch: Batch, entries: Entries, at: Places, merged: NDArray[np.bool_]) -> None:
-        """Merge the rows that are to be; of others look at those alone of which there may be something to be told."""
-        sent, noted = np.flatnonzero(merged), np.flatnonzero(~merged & (batch.raws == 0))
+    def _merge(self, batch: Batch, entries: Entries, at: Places, sent: Places, noted: Places) -> Places:
+        """Merge rows, and look again at others of which there may be something to be told; where deals are contested."""
         results = self._looking.resolve([batch.rows[row] for row in sent])
         resolved = [item for item in results if isinstance(item, Resolved)]
         touched = self._leads.merge(merge.build(resolved, self._leads.known_people(resolved)))
         self._outcome.tally.count_merged(resolved, touched)
         contested = _contested(resolved)
-        for row, item in zip(sent, results, strict=True):
+        left: list[int] = []
+        for row, item in zip(sent.tolist(), results, strict=True):
             if isinstance(item, Reject):
                 self._outcome.reject([item], batch.numbers[row])
-            elif item.row.deal_crm_id not in contested:
-                entries["lead"][at[row]] = item.lead_id.int & _LOW
+                continue
+            entries["lead"][at[row]] = item.lead_id.int & _LOW
+            if item.row.deal_crm_id in contested:
+                left.append(row)
         others = self._looking.resolve([batch.rows[row] for row in noted]) if len(noted) else []
         for row, item in sorted(zip((*sent, *noted), (*results, *others), strict=True), key=itemgetter(0)):
             if isinstance(item, Resolved) and item.twins:
                 entries["raw"][at[row]] = 0
                 twins = (Warning_(item.row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
                 self._outcome.warn(twins, batch.numbers[row])
+        return at[left]
 
 
 def _contested(resolved: Sequence[Resolved]) -> set[str | None]:

@@ -23,7 +23,7 @@ Values = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is written, each lead, contact, deal and key once; ids as 32 hexadecimal digits, columns in LeadStore's order.
+    """What is written, each lead, contact, deal and key once; ids in hexadecimal, columns as in lead_queries.sql.
 
     What belongs to leads that the batch brings stands apart: nothing in the database can be in its way.
     """
@@ -63,7 +63,9 @@ def build(resolved: Sequence[Resolved], known_people: Mapping[UUID, Sequence[Per
 
 
 def fold_lead(rows: Sequence[LeadRow], new_status: str | None = None) -> Values:
-    """Fold rows of one lead, in file order: cells, status, its date, custom fields as JSON. A later cell wins unless empty.
+    """Fold rows of one lead, in file order: cells, status, its date, custom fields as JSON.
+
+    A later cell wins unless it is empty.
 
     A lead that is new has the status `new_status` if its rows state none and no default. No other lead takes the
     default for an empty cell, because an empty cell never changes what the platform holds.

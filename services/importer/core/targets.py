@@ -30,9 +30,11 @@ class Kind:
         """What a column's texts mean, None where nothing, and what is doubtful, by text; equal texts are read once."""
         if self.read is None and max(map(len, filter(None, texts)), default=0) <= self.limit:
             return texts, {}
-        meanings = {text: None if text is None else self._meaning(text, format) for text in set(texts)}
+        meanings = {text: text and self._meaning(text, format) for text in set(texts)}
         doubts = {text: meaning for text, meaning in meanings.items() if text and isinstance(meaning, Doubt)}
-        return list(map({**meanings, **dict.fromkeys(doubts)}.get, texts)), doubts
+        for text in doubts:
+            meanings[text] = None
+        return list(map(meanings.__getitem__, texts)), doubts
 
     def _meaning(self, text: str, format: str | None) -> Any:
         if len(text) > self.limit:

@@ -132,7 +132,7 @@ class TestWrites:
             importer.imported(bytes(file), connector_id)
         sessions = "select count(*) from pg_stat_activity where datname = current_database() and application_name"
         deadline = time.monotonic() + 10
-        while imports.value(f"{sessions} = 'importer'"):
+        while imports.value(f"{sessions} = 'sftp-connector-importer'"):
             assert time.monotonic() < deadline, "the importer's sessions do not end"
             time.sleep(0.01)
 

@@ -1,0 +1,196 @@
+"""What a merge writes: all that changes, nothing else, and nothing that belongs to a lead that is gone."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg_pool import ConnectionPool
+
+from services.importer.copy_text import block
+from services.importer.core import merge
+from services.importer.core.identity import Resolved
+from services.importer.core.record import Contact, LeadRow
+from services.importer.lead_store import LeadStore
+from shared.database import Db, connect
+from shared.ids import new_id
+from tests.integration.importer.builders import TABLES, Imports, csv_of
+
+ACME = {"Company": "Acme", "Website": "acme.fr", "Id": "1", "Email": "jane@acme.fr", "Deal": "D1", "Status": "Customer"}
+BOLT = {"Company": "Bolt", "Website": "bolt.fr", "Id": "2", "Email": "bob@bolt.fr"}
+# Whatever a cell may hold: PostgreSQL has no NUL, and UTF-8 no lone surrogates.
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",))) | st.sampled_from(
+    ["", "\\N", "\\", "\\.", "\t", "\r\n", "a\\\tb\nc", "C:\\New", "\\\\N"]
+)
+WRITTEN = "select sum(n_tup_ins + n_tup_upd + n_tup_del + n_dead_tup)::int from pg_stat_user_tables where relname = any(%(names)s)"
+
+
+def merged(db: Db, imports: Imports, *rows: Resolved) -> set[UUID]:
+    store = LeadStore(db, imports.org_id)
+    store.begin_merge()
+    return store.merge(merge.build(rows, {}))
+
+
+def an_addition(lead: UUID) -> Resolved:
+    """A row that brings a contact, a deal and a key to a lead that the database knows."""
+    row = LeadRow(line=2, name="Acme", status="WON", deal_crm_id="D9", contact=Contact(email="new@acme.fr"))
+    return Resolved(row, lead, False, ("siren:732829320",))
+
+
+@contextmanager
+def deleting(imports: Imports, url: str, lead: UUID) -> Iterator[Db]:
+    """A transaction of somebody else, which has deleted the lead and is not committed."""
+    with connect(url, name="platform") as db, db.transaction():
+        db.execute("delete from leads where org_id = %s and id = %s", [imports.org_id, lead])
+        yield db
+
+
+def wait_for_a_waiter(imports: Imports) -> None:
+    deadline = time.monotonic() + 10
+    while not imports.value(
+        "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+    ):
+        assert time.monotonic() < deadline, "nobody waits for the other's lock"
+        time.sleep(0.005)
+
+
+def orphans(imports: Imports) -> list[int]:
+    return [
+        imports.value(
+            f"select count(*) from {table} o where not exists (select from leads l where l.org_id = o.org_id"
+            " and l.id = o.lead_id)"
+        )
+        for table in ("contacts", "deals", "lead_keys")
+    ]
+
+
+def test_a_lead_that_is_deleted_takes_with_it_what_belongs_to_it(imports: Imports) -> None:
+    imports.imported(csv_of([ACME, BOLT]))
+
+    imports.all("delete from leads where name = 'Acme'")
+
+    assert imports.names() == ["Bolt"]
+    assert imports.contacts("email") == [("bob@bolt.fr",)]
+    assert imports.value("select count(*) from deals") == 0
+    assert imports.value("select count(*) from lead_keys where key like '%%acme%%' or key = 'crm:1'") == 0
+    assert imports.value("select count(*) from lead_keys") == 2
+
+
+def test_what_a_lead_gets_while_somebody_deletes_it_is_left_out(imports: Imports, database_url: str) -> None:
+    # Given a lead that somebody deletes, and has not committed it
+    imports.imported(csv_of([ACME]))
+    lead = imports.lead("Acme")["id"]
+    done: list[set[UUID]] = []
+
+    def merging() -> None:
+        with imports.connections.connection() as db:
+            done.append(merged(db, imports, an_addition(lead)))
+
+    importing = threading.Thread(target=merging)
+    with deleting(imports, database_url, lead):
+        # When an import adds to it, then it waits
+        importing.start()
+        wait_for_a_waiter(imports)
+        assert not done
+    importing.join(30)
+    # And writes nothing when the lead is gone
+    assert done == [set()]
+    assert orphans(imports) == [0, 0, 0]
+
+
+def test_what_a_lead_got_goes_with_it_when_somebody_deletes_it_meanwhile(imports: Imports) -> None:
+    # Given an import that has added to a lead, and is not committed
+    imports.imported(csv_of([ACME]))
+    lead = imports.lead("Acme")["id"]
+
+    def delete() -> None:
+        imports.all("delete from leads where id = %(id)s", id=lead)
+
+    with imports.connections.connection() as db:
+        assert merged(db, imports, an_addition(lead)) == {lead}
+        # When somebody deletes the lead, then that waits
+        deleter = threading.Thread(target=delete)
+        deleter.start()
+        wait_for_a_waiter(imports)
+    deleter.join(30)
+    # And takes away what the import has added, too
+    assert imports.names() == []
+    assert orphans(imports) == [0, 0, 0]
+
+
+def test_keys_whose_lead_is_gone_are_nobody_s(imports: Imports) -> None:
+    imports.all(
+        "insert into lead_keys (org_id, key, lead_id) values (%(org)s, 'crm:1', gen_random_uuid())", org=imports.org_id
+    )
+    imports.imported(csv_of([BOLT]))
+
+    run = imports.imported(csv_of([ACME]))
+
+    assert run["rows_created"] == 1
+    assert orphans(imports) == [0, 0, 0]
+
+
+def test_the_same_rows_again_write_nothing(imports: Imports) -> None:
+    # Given two leads, a contact each, and a deal
+    with imports.connections.connection() as db:
+        ids = new_id(), new_id()
+        contact = Contact(email="jane@acme.fr", phone="+331")
+        rows = [LeadRow(line=2, name="Acme", status="WON", crm_id="1", contact=contact, deal_crm_id="D1")] * 2
+        fresh = [Resolved(row, lead, True, (f"crm:{lead}",)) for row, lead in zip(rows, ids, strict=True)]
+        merged(db, imports, *fresh)
+    before = {table: imports.dump()[table] for table in TABLES}
+    with imports.connections.connection() as db:
+        db.execute("select pg_stat_force_next_flush()")
+        db.commit()
+        count = "select pg_stat_clear_snapshot()", WRITTEN
+        # When they are merged once more
+        again = [Resolved(fresh[0].row._replace(deal_crm_id=None), lead, False, ()) for lead in ids]
+        db.execute(count[0])
+        then = db.execute(count[1], {"names": list(TABLES)}).fetchone()
+        touched = merged(db, imports, *again)
+        db.execute("select pg_stat_force_next_flush()")
+        db.commit()
+        db.execute(count[0])
+        # Then no row was written, and none is dead
+        assert db.execute(count[1], {"names": list(TABLES)}).fetchone() == then
+    assert touched == set()
+    assert {table: imports.dump()[table] for table in TABLES} == before
+
+
+def test_readers_never_wait_for_an_import(imports: Imports) -> None:
+    imports.imported(csv_of([ACME]))
+    lead = imports.lead("Acme")["id"]
+
+    with imports.connections.connection() as db:
+        merged(db, imports, an_addition(lead), Resolved(LeadRow(line=3, name="Bolt"), new_id(), True, ()))
+        with imports.connections.connection() as other:
+            other.execute("set local lock_timeout = '100ms'")
+            assert other.execute("select name from leads").fetchall() == [{"name": "Acme"}]
+
+
+def test_deals_are_found_with_their_leads(imports: Imports) -> None:
+    imports.imported(csv_of([ACME]))
+
+    with imports.connections.connection() as db:
+        assert LeadStore(db, imports.org_id).deal_owners(["D1", "D2"]) == {"D1": imports.lead("Acme")["id"]}
+
+
+@pytest.mark.parametrize("sure", [False, True])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rows=st.lists(st.tuples(st.none() | TEXTS, TEXTS), max_size=6))
+def test_any_text_comes_back_from_a_copy_as_it_was(
+    connections: ConnectionPool[Db], rows: list[tuple[str | None, str]], sure: bool
+) -> None:
+    # A first row with a backslash has all the others escaped, too.
+    rows = [("\\", "")] * sure + rows
+    with connections.connection() as db:
+        db.execute("create temp table copied (first text, a text, b text) on commit drop")
+        if rows:
+            with db.cursor() as cursor, cursor.copy("copy copied from stdin") as copy:
+                copy.write(block(rows, "x"))
+        found = db.execute("select first, a, b from copied").fetchall()
+        assert [(row["first"], row["a"], row["b"]) for row in found] == [("x", *row) for row in rows]
