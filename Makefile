@@ -7,7 +7,7 @@ COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-vers
 ROWS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-imports bench-memory lock clean
+.PHONY: help setup demo up down test bench bench-imports bench-memory bench-schedule lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -39,6 +39,9 @@ bench-imports: setup ## Compare imports with COPY and a hand-written sync, into 
 
 bench-memory: setup ## Import a file of 5 GB, into docs/performance.md (40 GB of disk; with ROWS=1000000 less)
 	@$(PYTHON) -m tests.bench.memory --write --rows $(ROWS)
+
+bench-schedule: setup ## Measure a scheduler with up to 100,000 connectors (seven minutes, wants an idle machine)
+	@$(PYTHON) -m tests.bench.schedule
 
 lock: setup ## Lock the packages of pyproject.toml again, with hashes
 	@$(PYTHON) -m venv .local/uv

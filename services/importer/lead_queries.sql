@@ -6,7 +6,8 @@ select pg_advisory_xact_lock(hashtextextended('leads ' || %(org_id)s::text, 0))
 
 -- name: plan_for_batches
 -- Each statement of a batch joins few rows to large tables, by their primary keys. Statistics, which are old while a
--- table grows fast, would at times have it read a whole table for each batch.
+-- table grows fast, would at times have it read a whole table for each batch. For the same reason the organisation
+-- comes from the staged rows: of a constant the planner believes, without statistics, that it has few rows.
 set local enable_hashjoin = off;
 set local enable_mergejoin = off;
 set local max_parallel_workers_per_gather = 0;
@@ -52,10 +53,10 @@ select true as found from leads where org_id = %(org_id)s limit 1
 -- One row for each lead, with the places of the keys that it owns. No lead: it was deleted, and its keys were not.
 select k.lead_id::text as lead_id, array_to_string(k.places, ' ') as places, l.crm_id, l.siren, l.id is not null as lives
 from (
-    select k.lead_id, array_agg(s.place) as places
+    select k.org_id, k.lead_id, array_agg(s.place) as places
     from sought s join lead_keys k on k.org_id = s.org_id and k.key = s.key
-    group by k.lead_id
-) k left join leads l on l.org_id = %(org_id)s and l.id = k.lead_id
+    group by k.org_id, k.lead_id
+) k left join leads l on l.org_id = k.org_id and l.id = k.lead_id
 
 -- name: forget_keys
 delete from lead_keys where org_id = %(org_id)s and key = any(%(keys)s)
@@ -87,7 +88,7 @@ set name = n.name, website = n.website, status = n.status, status_date = n.statu
     size = n.size, crm_id = n.crm_id, siren = n.siren, email = n.email, owner = n.owner, score = n.score,
     custom = n.custom, updated_at = now()
 from (
-    select o as old, o.id, coalesce(s.name, o.name) as name, coalesce(s.website, o.website) as website,
+    select o as old, o.org_id, o.id, coalesce(s.name, o.name) as name, coalesce(s.website, o.website) as website,
            coalesce(s.status, o.status) as status,
            case when s.status is not null and s.status <> o.status then s.status_date
                 else coalesce(s.status_date, o.status_date) end as status_date,
@@ -99,7 +100,7 @@ from (
            coalesce(s.owner, o.owner) as owner, coalesce(s.score, o.score) as score, o.custom || s.custom as custom
     from staged_leads s join leads o on o.org_id = s.org_id and o.id = s.id
 ) n
-where l.org_id = %(org_id)s and l.id = n.id
+where l.org_id = n.org_id and l.id = n.id
   and (n.name, n.website, n.status, n.status_date, n.location, n.street_num, n.street, n.postcode, n.city, n.sector,
        n.size, n.crm_id, n.siren, n.email, n.owner, n.score, n.custom)
    is distinct from
@@ -123,7 +124,7 @@ with changed as materialized (
        or (n.first_name, n.last_name, n.email, n.phone, n.title, n.linkedin) is distinct from
           ((n.old).first_name, (n.old).last_name, (n.old).email, (n.old).phone, (n.old).title, (n.old).linkedin)
 ), living as materialized (
-    select id from leads where org_id = %(org_id)s and id in (select lead_id from changed) order by id for key share
+    select id from leads where (org_id, id) in (select org_id, lead_id from changed) order by id for key share
 )
 insert into contacts (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin)
 select n.org_id, n.lead_id, n.key, n.first_name, n.last_name, n.email, n.phone, n.phone_key, n.title, n.linkedin
@@ -146,7 +147,7 @@ with changed as materialized (
     where (n.lead_id, n.status, n.status_date) is distinct from
           ((n.old).lead_id, (n.old).status, (n.old).status_date)
 ), living as materialized (
-    select id from leads where org_id = %(org_id)s and id in (select lead_id from changed) order by id for key share
+    select id from leads where (org_id, id) in (select org_id, lead_id from changed) order by id for key share
 )
 insert into deals (org_id, crm_id, lead_id, status, status_date)
 select n.org_id, n.crm_id, n.lead_id, n.status, n.status_date
@@ -158,7 +159,7 @@ returning lead_id
 
 -- name: insert_keys
 with living as materialized (
-    select id from leads where org_id = %(org_id)s and id in (select lead_id from staged_keys) order by id for key share
+    select id from leads where (org_id, id) in (select org_id, lead_id from staged_keys) order by id for key share
 )
 insert into lead_keys (org_id, lead_id, key)
 select s.org_id, s.lead_id, s.key from staged_keys s join living l on l.id = s.lead_id order by s.key

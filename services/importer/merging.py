@@ -1,6 +1,7 @@
 """Merges a file's batches: what they say of leads goes to the database, and their fingerprints to disk."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from itertools import chain
 from operator import itemgetter
 from uuid import UUID
 
@@ -29,9 +30,10 @@ class Looking:
 
     def resolve(self, rows: Sequence[LeadRow]) -> list[Resolved | Reject]:
         """The lead of each row, or why it has none; nothing is written."""
-        known = self._leads.known_keys(sorted({key for row in rows for key in identity.keys(row)}))
-        known_ids = self._leads.known_ids(sorted({row.leadbay_id for row in rows if row.leadbay_id}))
-        return identity.resolve(rows, known, known_ids, new_id)
+        named = list(map(identity.keys, rows))
+        known = self._leads.known_keys(set(chain.from_iterable(named)))
+        known_ids = self._leads.known_ids([row.leadbay_id for row in rows if row.leadbay_id])
+        return identity.resolve(rows, known, known_ids, new_id, named)
 
     def leads_of(self, rows: Sequence[LeadRow]) -> Hashes:
         """The leads that the rows mean, and those that the rows' deals belong to."""
@@ -76,30 +78,39 @@ class Merging:
         return missing(self._plan.gone(), np.concatenate([np.empty(0, np.uint64), *self._new]))
 
     def _merge(self, batch: Batch, entries: Entries, at: Places, sent: Places, noted: Places) -> Places:
-        """Merge rows, and look again at others of which there may be something to be told; where deals are contested."""
-        results = self._looking.resolve([batch.rows[row] for row in sent])
+        """Merge rows, and look again at others of which something may be told; those that leave no fingerprint."""
+        results = self._looking.resolve(_taken(batch.rows, sent))
         resolved = [item for item in results if isinstance(item, Resolved)]
         touched = self._leads.merge(merge.build(resolved, self._leads.known_people(resolved)))
         self._outcome.tally.count_merged(resolved, touched)
+        entries["lead"][at[sent]] = [item.lead_id.int & _LOW if isinstance(item, Resolved) else 0 for item in results]
+        if len(resolved) < len(results):
+            self._reject(batch, sent, results)
+        others = self._looking.resolve(_taken(batch.rows, noted)) if len(noted) else []
+        for row in self._tell_twins(batch, np.concatenate([sent, noted]), [*results, *others]):
+            entries["raw"][at[row]] = 0
         contested = _contested(resolved)
-        left: list[int] = []
-        for row, item in zip(sent.tolist(), results, strict=True):
+        return at[sent][[_names(item, contested) for item in results]] if contested else at[:0]
+
+    def _reject(self, batch: Batch, rows: Places, results: Sequence[Resolved | Reject]) -> None:
+        for row, item in zip(rows.tolist(), results, strict=True):
             if isinstance(item, Reject):
                 self._outcome.reject([item], batch.numbers[row])
-                continue
-            entries["lead"][at[row]] = item.lead_id.int & _LOW
-            if item.row.deal_crm_id in contested:
-                left.append(row)
-        others = self._looking.resolve([batch.rows[row] for row in noted]) if len(noted) else []
-        for row, item in sorted(zip((*sent, *noted), (*results, *others), strict=True), key=itemgetter(0)):
-            if isinstance(item, Resolved) and item.twins:
-                entries["raw"][at[row]] = 0
-                twins = (Warning_(item.row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
-                self._outcome.warn(twins, batch.numbers[row])
-        return at[left]
+
+    def _tell_twins(self, batch: Batch, rows: Places, results: Sequence[Resolved | Reject]) -> list[int]:
+        """Tell which rows name other leads as well; those rows."""
+        found = [(rows[at], item) for at, item in enumerate(results) if isinstance(item, Resolved) and item.twins]
+        for row, item in sorted(found, key=itemgetter(0)):
+            twins = (Warning_(item.row.line, None, "two_leads", _TWINS.format(twin)) for twin in item.twins)
+            self._outcome.warn(twins, batch.numbers[row])
+        return [row for row, _ in found]
 
 
-def _contested(resolved: Sequence[Resolved]) -> set[str | None]:
+def _taken(rows: list[LeadRow], places: Places) -> list[LeadRow]:
+    return rows if len(places) == len(rows) else [rows[place] for place in places.tolist()]
+
+
+def _contested(resolved: Sequence[Resolved]) -> set[str]:
     """The deals that rows of several leads name. Such rows leave no fingerprint, and are merged each time."""
     owners: dict[str, UUID] = {}
     return {
@@ -107,3 +118,7 @@ def _contested(resolved: Sequence[Resolved]) -> set[str | None]:
         for item in resolved
         if item.row.deal_crm_id and owners.setdefault(item.row.deal_crm_id, item.lead_id) != item.lead_id
     }
+
+
+def _names(item: Resolved | Reject, deals: Set[str]) -> bool:
+    return isinstance(item, Resolved) and item.row.deal_crm_id in deals

@@ -44,7 +44,7 @@ def open_file(
     known: AbstractSet[str] = frozenset(),
     *,
     cut: bool = False,
-    recall: Callable[[Reading, Header], Recall | None] | None = None,
+    recall: Callable[[Encoding, Dialect, Header], Recall | None] | None = None,
 ) -> Opened:
     """Open the file that `read` yields the bytes of: once to tell its encoding, once more for its rows.
 
@@ -65,7 +65,7 @@ def open_file(
         return _reading(encoding, dialect, line_end, header)
 
     def asked(header: Header) -> Recall | None:
-        return recall(told(header), header) if recall else None
+        return recall(encoding, dialect, header) if recall else None
 
     table = read_table(itertools.chain(taken, source), dialect, limits, known, asked)
     return Opened(told(None if isinstance(table, Refusal) else table.header), table, survey.lines)

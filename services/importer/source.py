@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from services.importer.core.binding import Binding
+from services.importer.core.dialect import Dialect
+from services.importer.core.encoding import Encoding
 from services.importer.core.hand import Recall
 from services.importer.core.mapping import Mapping, bind
 from services.importer.core.proof import Proofs
@@ -43,9 +45,9 @@ class Sources:
         """The file; its lines are recalled by what is given for its recipe. FileRefused where it is no table."""
         tied: list[tuple[Binding, str]] = []
 
-        def recall(reading: Reading, header: Header) -> Recall | None:
+        def recall(encoding: Encoding, dialect: Dialect, header: Header) -> Recall | None:
             binding, formats = self._tie(header)
-            how = (reading.encoding, reading.delimiter, reading.quote, reading.escape, header.names, self.limits)
+            how = (encoding.name, dialect, header.names, self.limits)
             recipe = hashlib.sha256(repr((how, formats)).encode()).hexdigest()
             tied.append((binding, recipe))
             return recall_for(recipe)
@@ -55,7 +57,7 @@ class Sources:
         binding, recipe = tied[0]
         return Source(reading, table, opened.lines, binding, recipe)
 
-    def _open(self, recall: Callable[[Reading, Header], Recall | None] | None = None) -> Opened:
+    def _open(self, recall: Callable[[Encoding, Dialect, Header], Recall | None] | None = None) -> Opened:
         """The blob's checksum is verified before its first row."""
         return open_file(self.read, self.csv, self.limits, self.mapping.names(), recall=recall)
 

@@ -40,11 +40,20 @@ class EventPublisher:
 
     def publish(self, event_type: str, body: dict[str, Any]) -> None:
         """Return when RabbitMQ has the event; that nobody listens is normal. BusUnavailable otherwise."""
+        data = json.dumps(body).encode()
+        # RabbitMQ ends a connection that was idle for long, which is noticed here alone.
+        if self._connection is None or not self._published(event_type, data, again=True):
+            self._published(event_type, data, again=False)
+
+    def _published(self, event_type: str, data: bytes, *, again: bool) -> bool:
         try:
-            self._open().basic_publish(EVENTS_EXCHANGE, event_type, json.dumps(body).encode(), _PERSISTENT)
+            self._open().basic_publish(EVENTS_EXCHANGE, event_type, data, _PERSISTENT)
         except _FAULTS as error:
             self.close()
+            if again:
+                return False
             raise BusUnavailable(describe(error)) from None
+        return True
 
     def _open(self) -> BlockingChannel:
         if self._channel is None:

@@ -73,14 +73,14 @@ def resolve(
     known: Mapping[str, Known],
     known_ids: Mapping[UUID, Known],
     new_id: Callable[[], UUID],
+    named: Sequence[tuple[str, ...]] | None = None,
 ) -> list[Resolved | Reject]:
     """Say for each row, in file order, which lead it means, in linear time and always alike.
 
-    `known` holds every key of the rows that the database knows, `known_ids` every LEADBAY_ID that it knows.
-    A key that one lead owns never moves to another.
+    `known` holds every key of the rows that the database knows, `known_ids` every LEADBAY_ID that it knows, and `named`
+    the keys of each row, for who has them already. A key that one lead owns never moves to another.
     """
-    ledger = _Ledger(known, known_ids, new_id)
-    return [ledger.resolve(row) for row in rows]
+    return list(map(_Ledger(known, known_ids, new_id).resolve, rows, named or map(keys, rows)))
 
 
 @dataclass(slots=True)
@@ -115,8 +115,7 @@ class _Ledger:
         self._by_id = {asked: self._leads[lead.lead_id] for asked, lead in known_ids.items()}
         self._new_id = new_id
 
-    def resolve(self, row: LeadRow) -> Resolved | Reject:
-        named = keys(row)
+    def resolve(self, row: LeadRow, named: tuple[str, ...]) -> Resolved | Reject:
         if row.leadbay_id:
             lead = self._by_id.get(row.leadbay_id)
             if lead is None:

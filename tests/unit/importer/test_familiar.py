@@ -8,13 +8,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from services.importer.core.dialect import Dialect
+from services.importer.core.encoding import Encoding
 from services.importer.core.hand import Recall
 from services.importer.core.record import Familiar, Outcome, Record
 from services.importer.core.rows import LIMITS, Limits
 from services.importer.core.table import Header
 from services.importer.reading import open_file
 from services.importer.text import FileRefused
-from shared.contracts import CsvOptions, Reading
+from shared.contracts import CsvOptions
 
 HEADER = b"Company,City,Size\n"
 LINES = [
@@ -43,7 +45,7 @@ def cut(data: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 def outcomes(
     chunks: Sequence[bytes], limits: Limits, recall: Recall | None = None, options: CsvOptions = OPTIONS
 ) -> list[Outcome]:
-    def recalled(_reading: Reading, _header: Header) -> Recall | None:
+    def recalled(_encoding: Encoding, _dialect: Dialect, _header: Header) -> Recall | None:
         return recall
 
     try:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.importer.core.header import fold
-from services.importer.core.record import Record, Refusal, Reject, Skipped
+from services.importer.core.record import Familiar, Record, Refusal, Reject, Skipped
 from services.importer.core.rows import Limits
 from services.importer.core.table import Header, Table
 from services.importer.reading import Opened, open_file
@@ -48,7 +48,7 @@ def odd(found: Table) -> list[tuple[int, str]]:
     return [
         (outcome.line, outcome.flag if isinstance(outcome, Record) else outcome.code)
         for outcome in found.records
-        if not isinstance(outcome, Record) or outcome.flag
+        if not isinstance(outcome, Familiar) and (not isinstance(outcome, Record) or outcome.flag)
     ]
 
 

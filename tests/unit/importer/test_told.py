@@ -171,7 +171,7 @@ def test_the_event_lists_no_more_than_it_may() -> None:
     outcome = an_outcome(told_rows=2)
     for line in range(200):
         outcome.reject([Reject(line, None, "extra_cells", "Put quotes around it.", cells=("x",))], line)
-        outcome.note(LeadRow(line, "Acme", unknown_status=f"status {line}"))
+        outcome.note(LeadRow(line, "Acme", unknown_status=f"status {line}"), line)
     outcome.unmapped_columns = tuple(f"column {number}" for number in range(200))
 
     event, _ = succeeded(outcome)

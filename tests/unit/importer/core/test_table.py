@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.importer.core.dialect import Dialect
 from services.importer.core.lines import Block, block_of_text, split_lines
-from services.importer.core.record import Outcome, Record, Refusal, Reject, Skipped
+from services.importer.core.record import Familiar, Outcome, Record, Refusal, Reject, Skipped
 from services.importer.core.rows import Limits
 from services.importer.core.table import Header, Table, read_table
 
@@ -44,7 +44,7 @@ def odd(outcomes: list[Outcome]) -> list[tuple[int, str]]:
     return [
         (outcome.line, outcome.flag if isinstance(outcome, Record) else outcome.code)
         for outcome in outcomes
-        if not isinstance(outcome, Record) or outcome.flag
+        if not isinstance(outcome, Familiar) and (not isinstance(outcome, Record) or outcome.flag)
     ]
 
 
