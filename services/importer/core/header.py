@@ -116,7 +116,7 @@ def _header_score(top: Sequence[str], below: Sequence[Sequence[str]]) -> float:
 
 def _is_scale(cells: Sequence[str]) -> bool:
     """Whether the whole numbers among the cells rise from each to the next: three years, or many numbers."""
-    numbers = [int(cell) for cell in cells if _WHOLE.fullmatch(cell.strip())]
+    numbers = [int(cell) for cell in map(str.strip, cells) if _WHOLE.fullmatch(cell)]
     rising = all(before < after for before, after in pairwise(numbers))
     return rising and len(numbers) >= (3 if all(1800 <= number <= 2100 for number in numbers) else _MANY_NUMBERS)
 
