@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 import obstore
@@ -12,6 +12,7 @@ from shared.errors import BlobCorrupt, BlobMissing
 from shared.ids import new_id
 
 _CHUNK = 5 * 1024 * 1024  # the least that S3 takes as a part
+_PART = 4 * 1024 * 1024  # asked of the store at once
 _READ = 1024 * 1024
 _INCOMING = "incoming"
 
@@ -64,11 +65,17 @@ class Blobs:
 
     def read(self, key: str, checksum: str) -> Iterator[bytes]:
         """The blob's bytes; BlobMissing at once, BlobCorrupt at the end if they are not those of `checksum`."""
-        try:
-            found = obstore.get(self._store, key)
-        except FileNotFoundError:
-            raise BlobMissing("the blob store has lost a file") from None
-        return _verified((bytes(chunk) for chunk in found.stream(min_chunk_size=_READ)), checksum)
+        with _lost():
+            size = obstore.head(self._store, key)["size"]
+        return _verified(self._parts(key, size), checksum)
+
+    def _parts(self, key: str, size: int) -> Iterator[bytes]:
+        # A stream of the store's would come in pieces of a few KiB from a folder, at a tenth of this speed.
+        for start in range(0, size, _PART):
+            with _lost():
+                part = bytes(obstore.get_range(self._store, key, start=start, end=min(start + _PART, size)))
+            for place in range(0, len(part), _READ):
+                yield part[place : place + _READ]
 
     def ready(self) -> bool:
         """Whether the store answers."""
@@ -79,6 +86,14 @@ class Blobs:
         except obstore.exceptions.BaseError:
             return False
         return True
+
+
+@contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise BlobMissing("the blob store has lost a file") from None
 
 
 def _verified(chunks: Iterable[bytes], checksum: str) -> Iterator[bytes]:

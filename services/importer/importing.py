@@ -1,7 +1,7 @@
 """Imports one file: finds out what changed, and merges that into the leads of its organisation."""
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 
@@ -57,7 +57,7 @@ class FileImport:
         self.replaced: str | None = None  # a blob that nobody needs any more when this import is committed
 
     def _read(self) -> Iterable[bytes]:
-        return ahead(self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum), 2)
+        return self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum)
 
     def run(self) -> Ending:
         """Everything but the end of the run; FileRefused when nothing can be imported."""
@@ -95,21 +95,23 @@ class FileImport:
             missing_columns=source.binding.missing_columns,
         )
         outcome.warn(source.table.notes)
-        leads = LeadStore(self._store.db, self._claim.org_id)
-        plan, batches = self._plan(source, before, leads)
-        leads.begin_merge()
-        merging = Merging(leads, outcome, plan, after)
-        progress = self._progress(source.lines)
+        with closing(LeadStore(self._store.db, self._claim.org_id)) as leads:
+            plan, batches = self._plan(source, before, leads)
+            leads.begin_merge()
+            merging = Merging(leads, outcome, plan, after)
+            self._take(batches, merging, outcome, self._progress(source.lines))
+        outcome.missing = merging.missing()
+        if not outcome.tally.balanced():
+            raise AssertionError("the counts of an import do not add up")
+        return outcome
+
+    def _take(self, batches: Iterable[Batch], merging: Merging, outcome: Outcome, progress: Progress) -> None:
         for batch in batches:
             self._alive()
             merging.take(batch)
             tally = outcome.tally
             done = tally.created + tally.updated + tally.unchanged
             progress.at(read=tally.read, line=batch.lines, succeeded=done, failed=tally.rejected)
-        outcome.missing = merging.missing()
-        if not outcome.tally.balanced():
-            raise AssertionError("the counts of an import do not add up")
-        return outcome
 
     def _plan(self, source: Source, before: _Before | None, leads: LeadStore) -> tuple[Plan, Iterable[Batch]]:
         """What is to be merged, and the batches that hold it."""

@@ -46,8 +46,8 @@ truncate staged_leads, staged_contacts, staged_deals, staged_keys
 -- name: clear_sought
 truncate sought
 
--- name: any_lead
-select true as found from leads where org_id = %(org_id)s limit 1
+-- name: any_key
+select true as found from lead_keys where org_id = %(org_id)s limit 1
 
 -- name: known_keys
 -- One row for each lead, with the places of the keys that it owns. No lead: it was deleted, and its keys were not.

@@ -1,12 +1,14 @@
 """The leads, contacts, deals and keys of one organisation: looking up whom rows mean, and merging batches of rows."""
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from services.importer.copy_text import Cells, block
 from services.importer.core.identity import Known, Resolved
+from services.importer.core.issued import Issued
 from services.importer.core.merge import Batch
 from services.importer.core.people import Person, asked_for, contact_key, doubtful
 from shared.database import Db, Row, queries
@@ -15,12 +17,22 @@ SQL = queries(Path(__file__).with_name("lead_queries.sql"))
 
 
 class LeadStore:
-    """Reads and writes within one transaction, for one organisation."""
+    """Reads and writes within one transaction, for one organisation; to be closed before the transaction ends.
+
+    New leads are written in a thread, while the caller makes the next batch; every statement waits for that.
+    """
 
     def __init__(self, db: Db, org_id: UUID) -> None:
         self._db = db
         self._org_id = org_id
-        self._any_lead = True
+        self._issued: Issued | None = None
+        self._writer = ThreadPoolExecutor(1, "leads")
+        self._written: Future[None] | None = None
+
+    def close(self) -> None:
+        """Wait until all is written, or raise what came in its way."""
+        self._writer.shutdown()
+        self._settle()
 
     def begin_merge(self) -> None:
         """Wait for the organisation's other imports, then make room for batches."""
@@ -34,12 +46,13 @@ class LeadStore:
         for name in ("plan_for_batches", "staging"):
             for statement in SQL[name].split(";"):
                 self._db.execute(statement)
-        self._any_lead = bool(self._run("any_lead"))
+        # Where no key was, none but those of this import can be found.
+        self._issued = None if self._run("any_key") else Issued()
 
     def known_keys(self, keys: Iterable[str]) -> dict[str, Known]:
         """Those of the keys that leads own; the keys are all different."""
-        asked = list(keys)
-        if not self._any_lead or not asked:
+        asked = list(keys) if self._issued is None else self._issued.perhaps(list(keys))
+        if not asked:
             return {}
         self._seek((None, key) for key in asked)
         owners: dict[str, Known] = {}
@@ -83,16 +96,27 @@ class LeadStore:
 
     def merge(self, batch: Batch) -> set[UUID]:
         """Write what the batch changes; the leads of which anything was written, new ones not among them."""
-        if batch.new_leads:
-            self._copy("copy_leads", batch.new_leads)
-            self._copy("copy_contacts", batch.new_contacts)
-            self._copy("copy_keys", batch.new_keys)
-            self._any_lead = True
+        self._insert(batch)
+        touched = self._update(batch) if batch.leads or batch.deals or batch.keys else set()
+        return touched.difference({UUID(lead[0]) for lead in batch.new_leads} if batch.deals else ())
+
+    def _insert(self, batch: Batch) -> None:
+        if self._issued is not None:
+            self._issued.add([str(key) for _, key in (*batch.new_keys, *batch.keys)])
+        parts = {"copy_leads": batch.new_leads, "copy_contacts": batch.new_contacts, "copy_keys": batch.new_keys}
+        blocks = [(name, block(rows, self._org_id.hex)) for name, rows in parts.items() if rows]
+        self._settle()
+        self._written = self._writer.submit(self._write, blocks)
+
+    def _update(self, batch: Batch) -> set[UUID]:
         self._run("clear_staging")
-        self._copy("stage_leads", batch.leads)
-        self._copy("stage_contacts", batch.contacts)
-        self._copy("stage_deals", batch.deals)
-        self._copy("stage_keys", batch.keys)
+        for name, rows in (
+            ("stage_leads", batch.leads),
+            ("stage_contacts", batch.contacts),
+            ("stage_deals", batch.deals),
+            ("stage_keys", batch.keys),
+        ):
+            self._copy(name, rows)
         touched: set[UUID] = set()
         for rows, statement in (
             (batch.leads, "update_leads"),
@@ -102,7 +126,7 @@ class LeadStore:
             touched.update(row["lead_id"] for row in (self._run(statement) if rows else ()))
         if batch.keys:
             self._run("insert_keys")
-        return touched.difference({UUID(lead[0]) for lead in batch.new_leads} if batch.deals else ())
+        return touched
 
     def _seek(self, asked: Iterable[tuple[str | None, str]]) -> None:
         self._run("clear_sought")
@@ -110,10 +134,21 @@ class LeadStore:
 
     def _run(self, name: str, **values: Any) -> list[Row]:
         """The rows of a statement; planned each time, because the tables grow between two batches."""
+        self._settle()
         result = self._db.execute(SQL[name], values | {"org_id": self._org_id}, prepare=False)
         return result.fetchall() if result.description else []
 
-    def _copy(self, statement: str, rows: Sequence[Cells]) -> None:
+    def _copy(self, name: str, rows: Sequence[Cells]) -> None:
+        self._settle()
         if rows:
-            with self._db.cursor() as cursor, cursor.copy(SQL[statement]) as copy:
-                copy.write(block(rows, self._org_id.hex))
+            self._write([(name, block(rows, self._org_id.hex))])
+
+    def _write(self, blocks: Sequence[tuple[str, bytes]]) -> None:
+        for name, data in blocks:
+            with self._db.cursor() as cursor, cursor.copy(SQL[name]) as copy:
+                copy.write(data)
+
+    def _settle(self) -> None:
+        written, self._written = self._written, None
+        if written is not None:
+            written.result()
