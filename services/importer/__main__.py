@@ -1,11 +1,10 @@
 """Runs an importer: `python -m services.importer`. Any number of them may run side by side."""
 
-import gc
-
 from prometheus_client import CollectorRegistry
 
 from services.importer.handler import Handler
 from services.importer.lease import Leases
+from services.importer.memory import tune
 from services.importer.preview import Previews
 from services.importer.settings import Settings
 from shared.blobs import Blobs
@@ -23,9 +22,7 @@ def main() -> None:
     settings = load(Settings)
     configure_logging("importer", settings.log_level)
     quiet_libraries()
-    # Rows are made by the thousand and form no cycles: looking for some among them took a fifth of an import's time.
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 50)
+    tune()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)
     size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 2
