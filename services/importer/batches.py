@@ -24,6 +24,7 @@ class Batch:
     """
 
     read: int = 0  # records, whatever became of them
+    chars: int = 0  # in all cells that were read
     lines: int = 0  # of the file, up to here
     places: Places = field(default_factory=lambda: np.empty(0, np.int64))
     rows: list[LeadRow] = field(default_factory=list)
@@ -42,15 +43,16 @@ def read_batches(records: Iterable[Outcome], binding: Binding, *, rows: int, mos
     FileRefused when the file has more rows than `most`.
     """
     count = 0
-    for outcomes in _cut(records, rows):
+    for outcomes, chars in _cut(records, rows):
         batch = _read(outcomes, binding, count)
+        batch.chars = chars
         count += batch.read - len(batch.skipped)
         if count > most:
             raise FileRefused(Refusal("too_many_rows", f"The file has more than {most} rows."))
         yield batch
 
 
-def _cut(records: Iterable[Outcome], rows: int) -> Iterator[list[Outcome]]:
+def _cut(records: Iterable[Outcome], rows: int) -> Iterator[tuple[list[Outcome], int]]:
     batch: list[Outcome] = []
     chars = familiar = 0
     for record in records:
@@ -60,10 +62,10 @@ def _cut(records: Iterable[Outcome], rows: int) -> Iterator[list[Outcome]]:
         elif type(record) is not Skipped:
             chars += sum(map(len, record.cells))
         if len(batch) >= rows or chars > _CHARS or familiar > _FAMILIAR:
-            yield batch
+            yield batch, chars
             batch, chars, familiar = [], 0, 0
     if batch:
-        yield batch
+        yield batch, chars
 
 
 def _read(outcomes: list[Outcome], binding: Binding, number: int) -> Batch:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -30,7 +30,6 @@ class Fingerprints(AbstractContextManager["Fingerprints"]):
 
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115 - closed by __exit__
-        self._digest = hashlib.sha256()
         self._count = 0
         self._write(_MAGIC)
 
@@ -62,19 +61,26 @@ class Fingerprints(AbstractContextManager["Fingerprints"]):
             return self.part(first, last + 1)[places - first]
         return np.memmap(self._file, ENTRY, "r", len(_MAGIC), (self._count,))[places]
 
+    def blur(self, places: Places) -> None:
+        """Have the entries at these places match no record: these are read, and their leads merged, each time."""
+        for place in places.tolist():
+            entry = self.part(place, place + 1).copy()
+            entry["raw"], entry["content"] = 0, ~entry["content"]
+            os.pwrite(self._file.fileno(), entry.tobytes(), len(_MAGIC) + place * ENTRY.itemsize)
+
     def keep(self, blobs: Blobs, key: str) -> str:
         """Keep them as a blob; its SHA-256."""
-        self._file.flush()
-        blobs.keep(blobs.stage(self._chunks()), key)
-        return self._digest.hexdigest()
+        digest = hashlib.sha256()
+        blobs.keep(blobs.stage(self._chunks(digest.update)), key)
+        return digest.hexdigest()
 
-    def _chunks(self) -> Iterator[bytes]:
+    def _chunks(self, see: Callable[[bytes], None]) -> Iterator[bytes]:
         self._file.seek(0)
         while chunk := self._file.read(_CHUNK):
+            see(chunk)
             yield chunk
 
     def _write(self, data: bytes) -> None:
-        self._digest.update(data)
         self._file.write(data)
         self._file.flush()
 

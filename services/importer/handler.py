@@ -111,7 +111,13 @@ class Handler:
             alive=lambda: self._leases.check(claim),
             progress=lambda lines: Progress(self._pool, claim, lines),
         )
-        self._finish(store, claim, made.run())
+        ending = made.run()
+        try:
+            self._finish(store, claim, ending)
+        except Fenced:
+            if made.kept:
+                self._blobs.drop(made.kept)
+            raise
         if made.replaced:
             self._blobs.drop(made.replaced)
 

@@ -7,6 +7,7 @@ from itertools import chain
 
 from services.importer.ahead import ahead
 from services.importer.batches import Batch, read_batches
+from services.importer.contested import Contested
 from services.importer.core.delta import Hashes, Recall
 from services.importer.core.mapping import Mapping
 from services.importer.core.record import LeadRow
@@ -54,7 +55,9 @@ class FileImport:
         self._alive = alive
         self._progress = progress
         self._sources = Sources(self._read, claim.csv, settings.limits(), mapping)
-        self.replaced: str | None = None  # a blob that nobody needs any more when this import is committed
+        # Blobs that nobody needs any more: the one when this import is committed, the other when it is fenced.
+        self.replaced: str | None = None
+        self.kept: str | None = None
 
     def _read(self) -> Iterable[bytes]:
         return self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum)
@@ -67,6 +70,7 @@ class FileImport:
             source = self._sources.open(lambda recipe: self._recall(before, recipe))
             reject_file = files.enter_context(RejectFile(source.table.header.names, self._settings.kept_rejects))
             outcome = self._merge(source, before, after, reject_file)
+            self._store.expect_uploads()
             reject_blob = self._keep_reject_file(reject_file)
             if self._claim.dry_run:
                 self._store.db.rollback()
@@ -95,11 +99,12 @@ class FileImport:
             missing_columns=source.binding.missing_columns,
         )
         outcome.warn(source.table.notes)
-        with closing(LeadStore(self._store.db, self._claim.org_id)) as leads:
+        with closing(LeadStore(self._store.db, self._claim.org_id)) as leads, Contested() as contested:
             plan, batches = self._plan(source, before, leads)
             leads.begin_merge()
-            merging = Merging(leads, outcome, plan, after)
+            merging = Merging(leads, outcome, plan, after, contested)
             self._take(batches, merging, outcome, self._progress(source.lines))
+            merging.settle()
         outcome.missing = merging.missing()
         if not outcome.tally.balanced():
             raise AssertionError("the counts of an import do not add up")
@@ -150,6 +155,7 @@ class FileImport:
         """Leave the fingerprints to the next import, in the same transaction."""
         key = fingerprints_key(self._claim.org_id, self._claim.run_id, self._claim.attempt)
         checksum = after.keep(self._blobs, key)
+        self.kept = key
         self.replaced = self._store.keep_fingerprints(
             self._claim, blob=key, checksum=checksum, mapping_version=self._version, recipe=recipe
         )

@@ -40,6 +40,10 @@ create temp table if not exists sought (
     org_id uuid, place integer not null, lead_id uuid, key text collate "C" not null
 ) on commit delete rows
 
+-- name: stay_awake
+-- PostgreSQL ends a transaction that is idle for long: one statement a batch, even where nothing is merged.
+select 1 as awake
+
 -- name: clear_staging
 truncate staged_leads, staged_contacts, staged_deals, staged_keys
 
@@ -59,7 +63,8 @@ from (
 ) k left join leads l on l.org_id = k.org_id and l.id = k.lead_id
 
 -- name: forget_keys
-delete from lead_keys where org_id = %(org_id)s and key = any(%(keys)s)
+delete from lead_keys k where k.org_id = %(org_id)s and k.key = any(%(keys)s)
+  and not exists (select from leads l where l.org_id = k.org_id and l.id = k.lead_id)
 
 -- name: known_ids
 select id as lead_id, crm_id, siren from leads where org_id = %(org_id)s and id = any(%(ids)s)
@@ -81,80 +86,73 @@ order by lead_id, key
 select crm_id, lead_id from deals where org_id = %(org_id)s and crm_id = any(%(deal_ids)s)
 
 -- name: update_leads
--- An empty cell never erases; a lead that would stay as it is is not written.
+-- An empty cell never erases; a lead that would stay as it is is not written. What somebody changes meanwhile is waited for,
+-- and kept where the file says nothing.
 update leads l
-set name = n.name, website = n.website, status = n.status, status_date = n.status_date, location = n.location,
-    street_num = n.street_num, street = n.street, postcode = n.postcode, city = n.city, sector = n.sector,
-    size = n.size, crm_id = n.crm_id, siren = n.siren, email = n.email, owner = n.owner, score = n.score,
-    custom = n.custom, updated_at = now()
-from (
-    select o as old, o.org_id, o.id, coalesce(s.name, o.name) as name, coalesce(s.website, o.website) as website,
-           coalesce(s.status, o.status) as status,
-           case when s.status is not null and s.status <> o.status then s.status_date
-                else coalesce(s.status_date, o.status_date) end as status_date,
-           coalesce(s.location, o.location) as location, coalesce(s.street_num, o.street_num) as street_num,
-           coalesce(s.street, o.street) as street, coalesce(s.postcode, o.postcode) as postcode,
-           coalesce(s.city, o.city) as city, coalesce(s.sector, o.sector) as sector,
-           coalesce(s.size, o.size) as size, coalesce(s.crm_id, o.crm_id) as crm_id,
-           coalesce(s.siren, o.siren) as siren, coalesce(s.email, o.email) as email,
-           coalesce(s.owner, o.owner) as owner, coalesce(s.score, o.score) as score, o.custom || s.custom as custom
-    from staged_leads s join leads o on o.org_id = s.org_id and o.id = s.id
-) n
-where l.org_id = n.org_id and l.id = n.id
-  and (n.name, n.website, n.status, n.status_date, n.location, n.street_num, n.street, n.postcode, n.city, n.sector,
-       n.size, n.crm_id, n.siren, n.email, n.owner, n.score, n.custom)
+set name = coalesce(s.name, l.name), website = coalesce(s.website, l.website), status = coalesce(s.status, l.status),
+    status_date = case when s.status <> l.status then s.status_date else coalesce(s.status_date, l.status_date) end,
+    location = coalesce(s.location, l.location), street_num = coalesce(s.street_num, l.street_num),
+    street = coalesce(s.street, l.street), postcode = coalesce(s.postcode, l.postcode),
+    city = coalesce(s.city, l.city), sector = coalesce(s.sector, l.sector), size = coalesce(s.size, l.size),
+    crm_id = coalesce(s.crm_id, l.crm_id), siren = coalesce(s.siren, l.siren), email = coalesce(s.email, l.email),
+    owner = coalesce(s.owner, l.owner), score = coalesce(s.score, l.score), custom = l.custom || s.custom,
+    updated_at = now()
+from staged_leads s
+where l.org_id = s.org_id and l.id = s.id
+  and (coalesce(s.name, l.name), coalesce(s.website, l.website), coalesce(s.status, l.status),
+       case when s.status <> l.status then s.status_date else coalesce(s.status_date, l.status_date) end,
+       coalesce(s.location, l.location), coalesce(s.street_num, l.street_num), coalesce(s.street, l.street),
+       coalesce(s.postcode, l.postcode), coalesce(s.city, l.city), coalesce(s.sector, l.sector),
+       coalesce(s.size, l.size), coalesce(s.crm_id, l.crm_id), coalesce(s.siren, l.siren), coalesce(s.email, l.email),
+       coalesce(s.owner, l.owner), coalesce(s.score, l.score), l.custom || s.custom)
    is distinct from
-      ((n.old).name, (n.old).website, (n.old).status, (n.old).status_date, (n.old).location, (n.old).street_num,
-       (n.old).street, (n.old).postcode, (n.old).city, (n.old).sector, (n.old).size, (n.old).crm_id, (n.old).siren,
-       (n.old).email, (n.old).owner, (n.old).score, (n.old).custom)
+      (l.name, l.website, l.status, l.status_date, l.location, l.street_num, l.street, l.postcode, l.city, l.sector,
+       l.size, l.crm_id, l.siren, l.email, l.owner, l.score, l.custom)
 returning l.id as lead_id
 
 -- name: upsert_contacts
 -- Only what changes is written, and only at leads that still are: no foreign key sees to it. The lock makes whoever deletes
 -- such a lead wait until this is committed, and take it away with the lead.
 with changed as materialized (
-    select n.* from (
-        select c as old, s.org_id, s.lead_id, s.key, coalesce(s.first_name, c.first_name) as first_name,
-               coalesce(s.last_name, c.last_name) as last_name, coalesce(s.email, c.email) as email,
-               coalesce(s.phone, c.phone) as phone, coalesce(s.phone_key, c.phone_key) as phone_key,
-               coalesce(s.title, c.title) as title, coalesce(s.linkedin, c.linkedin) as linkedin
-        from staged_contacts s left join contacts c on c.org_id = s.org_id and c.lead_id = s.lead_id and c.key = s.key
-    ) n
-    where (n.old).key is null
-       or (n.first_name, n.last_name, n.email, n.phone, n.title, n.linkedin) is distinct from
-          ((n.old).first_name, (n.old).last_name, (n.old).email, (n.old).phone, (n.old).title, (n.old).linkedin)
+    select s.* from staged_contacts s left join contacts c on c.org_id = s.org_id and c.lead_id = s.lead_id and c.key = s.key
+    where c.key is null
+       or (coalesce(s.first_name, c.first_name), coalesce(s.last_name, c.last_name), coalesce(s.email, c.email),
+           coalesce(s.phone, c.phone), coalesce(s.title, c.title), coalesce(s.linkedin, c.linkedin))
+       is distinct from (c.first_name, c.last_name, c.email, c.phone, c.title, c.linkedin)
 ), living as materialized (
     select id from leads where (org_id, id) in (select org_id, lead_id from changed) order by id for key share
 )
-insert into contacts (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin)
+insert into contacts as c (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin)
 select n.org_id, n.lead_id, n.key, n.first_name, n.last_name, n.email, n.phone, n.phone_key, n.title, n.linkedin
 from changed n join living l on l.id = n.lead_id
 order by n.lead_id, n.key
 on conflict (org_id, lead_id, key) do update
-set first_name = excluded.first_name, last_name = excluded.last_name, email = excluded.email, phone = excluded.phone,
-    phone_key = excluded.phone_key, title = excluded.title, linkedin = excluded.linkedin, updated_at = now()
+set first_name = coalesce(excluded.first_name, c.first_name), last_name = coalesce(excluded.last_name, c.last_name),
+    email = coalesce(excluded.email, c.email), phone = coalesce(excluded.phone, c.phone),
+    phone_key = coalesce(excluded.phone_key, c.phone_key), title = coalesce(excluded.title, c.title),
+    linkedin = coalesce(excluded.linkedin, c.linkedin), updated_at = now()
 returning lead_id
 
 -- name: upsert_deals
 -- As with contacts. Another status does not keep the date of the one before.
 with changed as materialized (
-    select n.* from (
-        select d as old, s.org_id, s.crm_id, s.lead_id, coalesce(s.status, d.status) as status,
-               case when s.status is distinct from d.status and s.status is not null then s.status_date
-                    else coalesce(s.status_date, d.status_date) end as status_date
-        from staged_deals s left join deals d on d.org_id = s.org_id and d.crm_id = s.crm_id
-    ) n
-    where (n.lead_id, n.status, n.status_date) is distinct from
-          ((n.old).lead_id, (n.old).status, (n.old).status_date)
+    select s.* from staged_deals s left join deals d on d.org_id = s.org_id and d.crm_id = s.crm_id
+    where (s.lead_id, coalesce(s.status, d.status),
+           case when s.status is distinct from d.status and s.status is not null then s.status_date
+                else coalesce(s.status_date, d.status_date) end)
+       is distinct from (d.lead_id, d.status, d.status_date)
 ), living as materialized (
     select id from leads where (org_id, id) in (select org_id, lead_id from changed) order by id for key share
 )
-insert into deals (org_id, crm_id, lead_id, status, status_date)
+insert into deals as d (org_id, crm_id, lead_id, status, status_date)
 select n.org_id, n.crm_id, n.lead_id, n.status, n.status_date
 from changed n join living l on l.id = n.lead_id
 order by n.crm_id
 on conflict (org_id, crm_id) do update
-set lead_id = excluded.lead_id, status = excluded.status, status_date = excluded.status_date, updated_at = now()
+set lead_id = excluded.lead_id, status = coalesce(excluded.status, d.status),
+    status_date = case when excluded.status is distinct from d.status and excluded.status is not null
+                       then excluded.status_date else coalesce(excluded.status_date, d.status_date) end,
+    updated_at = now()
 returning lead_id
 
 -- name: insert_keys

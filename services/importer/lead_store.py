@@ -25,6 +25,7 @@ class LeadStore:
     def __init__(self, db: Db, org_id: UUID) -> None:
         self._db = db
         self._org_id = org_id
+        self._merges = False
         self._issued: Issued | None = None
         self._writer = ThreadPoolExecutor(1, "leads")
         self._written: Future[None] | None = None
@@ -39,6 +40,7 @@ class LeadStore:
         self._run("wait_long")
         self._run("lock_organisation")
         self._run("wait_short")
+        self._merges = True
         self.begin_look()
 
     def begin_look(self) -> None:
@@ -63,8 +65,8 @@ class LeadStore:
                 owners.update(dict.fromkeys(owned, Known(UUID(row["lead_id"]), row["crm_id"], row["siren"])))
             else:
                 gone += owned
-        if gone:
-            self._db.execute(SQL["forget_keys"], {"org_id": self._org_id, "keys": gone})
+        if gone and self._merges:
+            self._run("forget_keys", keys=gone)
         return owners
 
     def known_ids(self, ids: Sequence[UUID]) -> dict[UUID, Known]:
@@ -96,8 +98,11 @@ class LeadStore:
 
     def merge(self, batch: Batch) -> set[UUID]:
         """Write what the batch changes; the leads of which anything was written, new ones not among them."""
-        self._insert(batch)
+        if batch.new_leads:
+            self._insert(batch)
         touched = self._update(batch) if batch.leads or batch.deals or batch.keys else set()
+        if not (batch.new_leads or batch.leads or batch.deals or batch.keys):
+            self._run("stay_awake")
         return touched.difference({UUID(lead[0]) for lead in batch.new_leads} if batch.deals else ())
 
     def _insert(self, batch: Batch) -> None:

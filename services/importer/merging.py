@@ -1,13 +1,13 @@
 """Merges a file's batches: what they say of leads goes to the database, and their fingerprints to disk."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
 from itertools import chain
 from operator import itemgetter
-from uuid import UUID
 
 import numpy as np
 
 from services.importer.batches import Batch
+from services.importer.contested import Contested
 from services.importer.core import identity, merge
 from services.importer.core.delta import Entries, Hashes, Places, missing
 from services.importer.core.identity import Resolved
@@ -46,12 +46,15 @@ class Looking:
 class Merging:
     """Merges one file by a plan, batch by batch."""
 
-    def __init__(self, leads: LeadStore, outcome: Outcome, plan: Plan, after: Fingerprints) -> None:
+    def __init__(
+        self, leads: LeadStore, outcome: Outcome, plan: Plan, after: Fingerprints, contested: Contested
+    ) -> None:
         self._leads = leads
         self._looking = Looking(leads)
         self._outcome = outcome
         self._plan = plan
         self._after = after
+        self._contested = contested
         self._position = 0
         self._new: list[Hashes] = []  # leads of the records that have no like in the version before
 
@@ -64,21 +67,32 @@ class Merging:
         # Something was told of those the last time.
         noted = np.flatnonzero(~merged[at] & (entries["raw"][at] == 0))
         entries["raw"][at], entries["content"][at], entries["lead"][at[sent]] = batch.raws, batch.contents, 0
-        contested = self._merge(batch, entries, at, sent, noted)
+        self._merge(batch, entries, at, sent, noted)
         self._outcome.tally.unchanged += len(entries) - len(sent)
         # What was rejected after all has no lead.
         known = entries["lead"] != 0
         self._new.append(entries["lead"][known & new])
-        known[contested] = False
+        places = len(self._after) + np.cumsum(known) - 1
+        merged_rows = sent[known[at[sent]]]
+        deals = [row.deal_crm_id for row in _taken(batch.rows, merged_rows)]
+        self._contested.add(deals, entries["lead"][at[merged_rows]], places[at[merged_rows]])
         self._after.add(entries[known])
         self._position += len(entries)
+
+    def settle(self) -> None:
+        """Let rows whose deal another lead names as well, anywhere in the file, be merged each time.
+
+        Which lead has the deal then does not hang on rows that did not change.
+        """
+        for places in self._contested.places():
+            self._after.blur(places)
 
     def missing(self) -> int:
         """How many records of the version before have no successor."""
         return missing(self._plan.gone(), np.concatenate([np.empty(0, np.uint64), *self._new]))
 
-    def _merge(self, batch: Batch, entries: Entries, at: Places, sent: Places, noted: Places) -> Places:
-        """Merge rows, and look again at others of which something may be told; those that leave no fingerprint."""
+    def _merge(self, batch: Batch, entries: Entries, at: Places, sent: Places, noted: Places) -> None:
+        """Merge rows, and look again at others of which something may be told."""
         results = self._looking.resolve(_taken(batch.rows, sent))
         resolved = [item for item in results if isinstance(item, Resolved)]
         touched = self._leads.merge(merge.build(resolved, self._leads.known_people(resolved)))
@@ -89,8 +103,6 @@ class Merging:
         others = self._looking.resolve(_taken(batch.rows, noted)) if len(noted) else []
         for row in self._tell_twins(batch, np.concatenate([sent, noted]), [*results, *others]):
             entries["raw"][at[row]] = 0
-        contested = _contested(resolved)
-        return at[sent][[_names(item, contested) for item in results]] if contested else at[:0]
 
     def _reject(self, batch: Batch, rows: Places, results: Sequence[Resolved | Reject]) -> None:
         for row, item in zip(rows.tolist(), results, strict=True):
@@ -108,17 +120,3 @@ class Merging:
 
 def _taken(rows: list[LeadRow], places: Places) -> list[LeadRow]:
     return rows if len(places) == len(rows) else [rows[place] for place in places.tolist()]
-
-
-def _contested(resolved: Sequence[Resolved]) -> set[str]:
-    """The deals that rows of several leads name. Such rows leave no fingerprint, and are merged each time."""
-    owners: dict[str, UUID] = {}
-    return {
-        item.row.deal_crm_id
-        for item in resolved
-        if item.row.deal_crm_id and owners.setdefault(item.row.deal_crm_id, item.lead_id) != item.lead_id
-    }
-
-
-def _names(item: Resolved | Reject, deals: Set[str]) -> bool:
-    return isinstance(item, Resolved) and item.row.deal_crm_id in deals

@@ -12,7 +12,8 @@ from services.importer.core.delta import ENTRY, Comparison, Entries, Hashes, Pla
 from services.importer.core.record import LeadRow
 from services.importer.fingerprints import Fingerprints
 
-_KEPT_ROWS = 20_000
+_KEPT = 20_000  # records
+_KEPT_CHARS = 8_000_000
 _AT_ONCE = 500_000
 
 Mask = NDArray[np.bool_]
@@ -112,23 +113,25 @@ def _merged(places: NDArray[np.int32], before: Fingerprints, touched: Hashes) ->
 
 
 class _Kept:
-    """The batches, as long as they hold few rows."""
+    """The batches, as long as they hold little."""
 
     def __init__(self) -> None:
         self._batches: list[Batch] | None = []
-        self._rows = 0
+        self._records = self._chars = 0
         self._read: list[Places] = []
         self._count = 0
 
     def add(self, batch: Batch) -> None:
+        if self._batches is None:
+            return
         self._read.append(self._count + np.flatnonzero(batch.places < 0))
         self._count += len(batch.places)
-        self._rows += len(batch.rows)
-        if self._rows > _KEPT_ROWS:
-            self._batches = None
-        elif self._batches is not None:
-            batch.places = batch.places.astype(np.int32)
-            self._batches.append(batch)
+        self._records += len(batch.rows) + len(batch.rejected) + len(batch.skipped)
+        self._chars += batch.chars
+        batch.places = batch.places.astype(np.int32)
+        self._batches.append(batch)
+        if self._records > _KEPT or self._chars > _KEPT_CHARS:
+            self._batches, self._read = None, []
 
     def batches(self, merged: Mask) -> list[Batch] | None:
         """None where a record has to be merged that was not read, or where there were too many to keep."""

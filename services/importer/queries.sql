@@ -10,14 +10,21 @@ select pg_advisory_xact_lock(hashtextextended('turns ' || %(org_id)s::text, 0))
 update runs r
 set stage = case when turn.taken then 'stored' else 'importing' end, awaits_turn = turn.taken,
     attempt = r.attempt + case when turn.taken then 0 else 1 end,
-    claimed_at = case when turn.taken then r.claimed_at else now() end,
+    claimed_at = now(),
     lease_until = now() + make_interval(secs => %(lease)s),
     checksum = %(checksum)s, blob = %(blob)s, file_size = %(size)s, file_mtime = %(mtime)s,
     looked_at = %(looked_at)s, remote_size = %(remote_size)s, remote_checksum = %(remote_checksum)s,
     remote_path = %(path)s, host_key = %(host_key)s, address = %(address)s, algorithms = %(algorithms)s
 from connectors c, lateral (
-    select exists (select from runs where org_id = %(org_id)s and id <> %(run_id)s
-                   and stage = 'importing' and lease_until >= now()) as taken
+    -- A run that was handed its turn keeps it, once it has waited for a quarter of an hour, from those that came later.
+    select exists (
+        select from runs o
+        where o.org_id = %(org_id)s and o.id <> %(run_id)s and o.lease_until >= now()
+          and (o.stage = 'importing'
+               or (o.stage = 'stored' and not o.awaits_turn and o.claimed_at is not null
+                   and o.queued_at < least(now() - interval '15 minutes',
+                                           (select queued_at from runs where id = %(run_id)s))))
+    ) as taken
 ) turn
 where r.id = %(run_id)s and r.org_id = %(org_id)s and c.id = r.connector_id and c.state <> 'deleted'
   and (r.stage in ('queued', 'fetching', 'stored') or (r.stage = 'importing' and r.lease_until < now()))
@@ -30,18 +37,23 @@ select from runs where id = %(run_id)s and stage = 'stored' and awaits_turn
 
 -- name: hand_on
 -- First come, first served, but small files before large ones, for a quarter of an hour at most. Nothing comes back when
--- no run waits, or when an import of the organisation is under way, which hands on itself.
-update runs set awaits_turn = false, lease_until = now() + interval '1 minute'
+-- no run waits, or when an import of the organisation is under way, which hands on itself. The clock of the moment:
+-- the transaction may have begun long ago.
+update runs set awaits_turn = false, lease_until = clock_timestamp() + interval '1 minute'
 where id = (
     select r.id from runs r
     where r.org_id = %(org_id)s and r.stage = 'stored' and r.awaits_turn
       and not exists (select from runs o where o.org_id = r.org_id
-                      and o.stage = 'importing' and o.lease_until >= now())
-    order by r.file_size >= %(large)s and r.queued_at > now() - interval '15 minutes', r.queued_at, r.id
+                      and o.stage = 'importing' and o.lease_until >= clock_timestamp())
+    order by r.file_size >= %(large)s and r.queued_at > clock_timestamp() - interval '15 minutes', r.queued_at, r.id
     limit 1 for update
 )
 returning id as run_id, org_id, connector_id, checksum, blob, file_size as size, file_mtime as mtime, looked_at,
           remote_size, remote_checksum, remote_path as path, host_key, address, algorithms
+
+-- name: expect_uploads
+-- A store that is slow, or away for a while, must not cost the whole import; but whoever is frozen holds a lock.
+set local idle_in_transaction_session_timeout = '15min'
 
 -- name: extend_lease
 update runs set lease_until = now() + make_interval(secs => %(lease)s)
@@ -49,7 +61,10 @@ where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 
 -- name: hold
 -- Keeps the run as it is until the transaction ends; nothing comes back when it was lost, or somebody has it just now.
-select from runs where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing' for share skip locked
+update runs set progress_told = true
+where id = (select id from runs where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+            for no key update skip locked)
+returning id
 
 -- name: send_back
 -- The blob is gone or damaged: the file is fetched anew, whatever is known of it, when its server has room.
@@ -78,7 +93,7 @@ set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s,
     rows_rejected = %(rejected)s, rows_ignored = %(ignored)s, rows_missing = %(missing)s, warning_count = %(warning_count)s,
     reading = %(reading)s, reject_blob = %(reject_blob)s, finished_at = clock_timestamp()
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
-returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
+returning extract(epoch from clock_timestamp() - queued_at)::float8 as seconds, progress_told
 
 -- name: finish_connector
 -- This file version is dealt with: it is not read again until it, or the mapping, changes.
@@ -88,7 +103,7 @@ set file_checksum = r.checksum, file_blob = r.blob, file_size = r.file_size, fil
     file_remote_size = r.remote_size, file_remote_checksum = r.remote_checksum, file_remote_path = r.remote_path,
     file_code = %(code)s, last_code = %(code)s, failures = 0, unsettled = 0, failing_since = null, warned_at = null,
     server_address = coalesce(r.address, c.server_address),
-    last_success_at = case when %(code)s::text is null then now() else c.last_success_at end
+    last_success_at = case when %(code)s::text is null then clock_timestamp() else c.last_success_at end
 from runs r
 where c.id = r.connector_id and r.id = %(run_id)s
 returning c.due_at, c.state

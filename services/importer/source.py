@@ -47,7 +47,7 @@ class Sources:
 
         def recall(encoding: Encoding, dialect: Dialect, header: Header) -> Recall | None:
             binding, formats = self._tie(header)
-            how = (encoding.name, dialect, header.names, self.limits)
+            how = (encoding.name, dialect, header.names, header.title, self.limits)
             recipe = hashlib.sha256(repr((how, formats)).encode()).hexdigest()
             tied.append((binding, recipe))
             return recall_for(recipe)

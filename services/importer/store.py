@@ -74,6 +74,10 @@ class Store:
         if row := self._one("hand_on", org_id=org_id, large=LARGE_FILE_BYTES):
             put_job(self.db, ImportRequested.model_validate(row), row["run_id"])
 
+    def expect_uploads(self) -> None:
+        """Let the transaction be idle while files go to the blob store."""
+        self._do("expect_uploads")
+
     def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Keep the run; False when it was lost."""
         return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1

@@ -34,7 +34,8 @@ def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]
         return [_mapping_needed(claim, ending.proposal, ending.reading)]
     if ending.result == "unchanged":
         return [SyncUnchanged(**_about(claim), detail=ending.detail)]
-    return [_failed(claim, ending.code or "", ending.detail, run)]
+    failed = _failed(claim, ending.code or "", ending.detail, run)
+    return [failed, _given_up(claim, failed.message)] if run["progress_told"] else [failed]
 
 
 def progress(claim: Claim, counters: BulkProgress) -> NotificationPushed:
@@ -47,6 +48,17 @@ def progress(claim: Claim, counters: BulkProgress) -> NotificationPushed:
         in_progress=True,
         file_import_id=claim.run_id,
         bulk_progress=counters,
+    )
+
+
+def _given_up(claim: Claim, message: str) -> NotificationPushed:
+    return NotificationPushed(
+        organisation_id=claim.org_id,
+        title=f"{_name(claim)} was not imported",
+        content=message,
+        in_progress=False,
+        file_import_id=claim.run_id,
+        bulk_progress=BulkProgress(total_count=0, success_count=0, failure_count=0),
     )
 
 

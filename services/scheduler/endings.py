@@ -72,7 +72,8 @@ def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -
             connector_id=connector.id,
             run_id=run["id"],
         )
-        put_event(store.db, cancelled)
+        for event in (cancelled, *told.bell_quieted(connector, run)):
+            put_event(store.db, event)
 
 
 def answer_test(db: Db, report: ConnectionTested, metrics: Metrics) -> None:

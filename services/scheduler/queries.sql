@@ -207,7 +207,7 @@ update runs
 set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp(),
     lease_until = case when started_at is not null and stage in ('queued', 'fetching') then lease_until else now() end
 where connector_id = %(connector_id)s and stage <> 'done' and (dry_run or not %(only_dry)s)
-returning id, reply_to
+returning id, reply_to, progress_told
 
 -- name: take_back_jobs
 delete from outbox where run_id = any(%(run_ids)s)
@@ -247,7 +247,9 @@ update runs
 set stage = 'done', outcome = %(outcome)s, code = %(code)s, detail = %(detail)s, finished_at = clock_timestamp(),
     remote_size = %(size)s, file_mtime = %(mtime)s, looked_at = %(looked_at)s, remote_path = %(path)s,
     host_key = %(host_key)s, address = %(address)s, algorithms = %(algorithms)s
-where id = %(run_id)s and stage in ('queued', 'fetching', 'stored')
+where id = %(run_id)s
+  -- An importer that has, or had, it in hand says what becomes of it.
+  and (stage in ('queued', 'fetching') or (stage = 'stored' and claimed_at is null and not awaits_turn))
 returning id, org_id, connector_id, reply_to, dry_run,
           extract(epoch from clock_timestamp() - queued_at)::float8 as seconds
 

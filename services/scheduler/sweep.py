@@ -51,30 +51,36 @@ class Sweep:
         connector = store.lock_fetch(run["id"])
         if connector is None:
             return
-        if run["sends"] >= self._settings.max_sends or run["attempt"] >= self._settings.max_attempts:
+        if self._is_in_queue(run):
+            stored = run["blob"] is not None
+            store.wait_on(
+                run["id"], self._settings.stored_lease_seconds if stored else self._settings.queue_lease_seconds
+            )
+        elif self._was_tried_enough(run):
             self._give_up(store, connector, run)
         elif run["blob"] is not None:
             self._send_import_again(store, run)
         else:
             self._send_fetch_again(store, connector, run)
 
+    def _is_in_queue(self, run: Row) -> bool:
+        """Whether its message may still wait for a worker; that of a run that awaits its turn was taken."""
+        if run["stage"] == "stored" and not run["awaits_turn"]:
+            return self._depth(import_of(run).destination) > 0
+        return bool(run["stage"] == "queued") and self._depth(FetchRequested.queue) > 0
+
+    def _was_tried_enough(self, run: Row) -> bool:
+        """Fetches count until there is a file, claims of importers always."""
+        too_many_sends = run["blob"] is None and run["sends"] >= self._settings.max_sends
+        return too_many_sends or bool(run["attempt"] >= self._settings.max_attempts)
+
     def _send_import_again(self, store: Store, run: Row) -> None:
-        lease = self._settings.stored_lease_seconds
-        job = import_of(run)
-        # The message of a run that awaits its turn was taken from the queue.
-        if run["stage"] == "stored" and not run["awaits_turn"] and self._depth(job.destination) > 0:
-            store.wait_on(run["id"], lease)
-            return
-        store.resend_import(run["id"], lease)
-        put_job(store.db, job, run["id"])
+        store.resend_import(run["id"], self._settings.stored_lease_seconds)
+        put_job(store.db, import_of(run), run["id"])
         self._resent(run, "importing")
 
     def _send_fetch_again(self, store: Store, connector: Connector, run: Row) -> None:
-        lease = self._settings.queue_lease_seconds
-        if run["stage"] == "queued" and self._depth(FetchRequested.queue) > 0:
-            store.wait_on(run["id"], lease)
-            return
-        store.resend_fetch(run["id"], lease)
+        store.resend_fetch(run["id"], self._settings.queue_lease_seconds)
         step = AFRESH if run["dry_run"] else look(connector, datetime.now(UTC), self._full_check_every)
         put_job(store.db, request_for(connector, step, run["id"]), run["id"])
         self._resent(run, "fetching")
@@ -86,6 +92,7 @@ class Sweep:
     def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
         store.give_up(run["id"])
         after = note_trouble(store, connector, "gave_up", self._settings.patience, dry_run=run["dry_run"])
-        put_event(store.db, told.failed(after, run, "gave_up"))
+        for event in (told.failed(after, run, "gave_up"), *told.bell_quieted(connector, run)):
+            put_event(store.db, event)
         self._metrics.runs.labels("failed", "gave_up").inc()
         log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])

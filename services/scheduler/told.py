@@ -6,10 +6,12 @@ from uuid import UUID
 from services.scheduler.core.planning import Connector
 from shared.contracts import (
     Asked,
+    BulkProgress,
     ConnectionTested,
     ConnectorView,
     FieldProblem,
     HostKeyChanged,
+    NotificationPushed,
     Paused,
     PauseWarned,
     Refused,
@@ -92,6 +94,19 @@ def failed(connector: Connector, run: Row, code: str, detail: str = "") -> SyncF
         detail=detail,
         next_check_at=connector.due_at if connector.state == "active" else None,
     )
+
+
+def bell_quieted(connector: Connector, run: Row) -> list[NotificationPushed]:
+    """What the notification bell is owed when an import of which it shows the progress comes to nothing."""
+    pushed = NotificationPushed(
+        organisation_id=connector.org_id,
+        title=f"{connector.name or connector.endpoint.path} was not imported",
+        content="The import was ended before its time. Nothing of it was kept.",
+        in_progress=False,
+        file_import_id=run["id"],
+        bulk_progress=BulkProgress(total_count=0, success_count=0, failure_count=0),
+    )
+    return [pushed] if run["progress_told"] else []
 
 
 def held(connector: Connector, run: Row, detail: str) -> SyncHeld:

@@ -15,17 +15,18 @@ alter table lead_keys alter column key type text collate "C";
 alter table contacts alter column key type text collate "C";
 alter table deals alter column crm_id type text collate "C";
 
--- Only to find the keys of a deleted lead. Ids are time-ordered and so are the rows, but for keys that a lead gets
--- later: hence several ranges of ids for each range of pages.
+-- Only to find the keys of a deleted lead. Ids are time-ordered, so this one grows at its end.
 drop index lead_keys_of_lead;
-create index lead_keys_of_lead on lead_keys using brin (lead_id uuid_minmax_multi_ops)
-    with (pages_per_range = 32, autosummarize = on);
+create index lead_keys_of_lead on lead_keys (lead_id);
 
 -- What foreign keys with ON DELETE CASCADE would do, once a statement. An importer that adds to a lead holds a key-share lock
--- on it, so a delete waits for it and then sees what it added. That holds in READ COMMITTED, where each statement here
+-- on it, so a delete waits for it and then sees what it added. That holds in READ COMMITTED alone, where each statement here
 -- sees what was committed before it. Planned at each call: a plan for one lead is no plan for a hundred thousand.
 create function delete_with_leads() returns trigger language plpgsql as $$
 begin
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'leads are deleted in READ COMMITTED only: else what an import adds to them meanwhile would stay';
+    end if;
     execute 'delete from lead_keys k using gone g where k.org_id = g.org_id and k.lead_id = g.id';
     execute 'delete from contacts c using gone g where c.org_id = g.org_id and c.lead_id = g.id';
     execute 'delete from deals d using gone g where d.org_id = g.org_id and d.lead_id = g.id';

@@ -17,6 +17,8 @@ alter table runs
     add column rows_missing bigint not null default 0,
     -- An importer took up its message while another import of the organisation was under way, and left it. Whoever
     -- ends that import sends it again.
-    add column awaits_turn boolean not null default false;
+    add column awaits_turn boolean not null default false,
+    -- The notification bell was told that the import is under way, and so has to be told of its end, whatever that is.
+    add column progress_told boolean not null default false;
 create index runs_importing on runs (org_id) where stage = 'importing';
 create index runs_awaiting_turn on runs (org_id, queued_at) where stage = 'stored' and awaits_turn;

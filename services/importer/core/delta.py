@@ -5,19 +5,20 @@ counted from 0 over the records that were merged, in file order.
 """
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 ENTRY = np.dtype([("raw", "<u8"), ("content", "<u8"), ("lead", "<u8")])
 
+T = TypeVar("T", bound=np.generic)
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]  # positions in the version before; -1: none
 Entries = NDArray[np.void]  # of ENTRY
 
 # What is sorted at once, which bounds the memory that comparing large files takes.
-_AT_ONCE = 2_000_000
+_AT_ONCE = 500_000
 _NONE = np.empty(0, np.uint64)
 
 
@@ -96,7 +97,7 @@ class Comparison:
         self._count = 0
         self._places: list[NDArray[np.int32]] = []
         self._paired = np.zeros(len(before), np.bool_)
-        self._open: list[Places] = []  # positions in the new version
+        self._open: list[NDArray[np.int32]] = []  # positions in the new version
         self._contents: list[Hashes] = []
         self._known_contents: Hashes | None = None
 
@@ -109,7 +110,7 @@ class Comparison:
         self._places.append(np.where(in_order, places, -1).astype(np.int32))
         if not in_order.all():
             left = np.flatnonzero(~in_order)
-            self._open.append(self._count + left)
+            self._open.append((self._count + left).astype(np.int32))
             self._contents.append(self._meanings(places[left], contents))
         self._count += len(places)
 
@@ -132,23 +133,28 @@ class Comparison:
         leads of records that mean something else than any record of before are not among them.
         """
         self._known_contents = None
-        places = np.concatenate([*self._places, np.empty(0, np.int32)])
-        open_ = np.concatenate([*self._open, np.empty(0, np.int64)])
-        contents = np.concatenate([*self._contents, _NONE])
-        left = np.flatnonzero(~self._paired)
+        places = _joined(self._places, np.empty(0, np.int32))
+        surplus = self._pair_rest(places)
+        touched = (self.vanished(), self._moved(places), self._leads_of(surplus))
+        return places, np.unique(np.concatenate(touched))
+
+    def _pair_rest(self, places: NDArray[np.int32]) -> Hashes:
+        """Fill in the places of what is not paired yet; the contents that have no like, or no like any more."""
+        open_, contents = _joined(self._open, np.empty(0, np.int32)), _joined(self._contents, _NONE)
+        left = np.flatnonzero(~self._paired).astype(np.int32)
         pairs = pair(contents, self._at(left, "content"))
         found = pairs >= 0
-        places[open_[found]] = left[pairs[found]]
-        self._paired[left[pairs[found]]] = True
-        touched = (self.vanished(), self._moved(places), self._leads_of(np.unique(contents[~found])))
-        return places, np.unique(np.concatenate(touched))
+        likes = left[pairs[found]]
+        places[open_[found]] = likes
+        self._paired[likes] = True
+        return np.unique(contents[~found])
 
     def vanished(self) -> Hashes:
         """The leads of the records of before that have no like, one for each record; after `settle`."""
         return self._at(np.flatnonzero(~self._paired), "lead")
 
     def _moved(self, places: NDArray[np.int32]) -> Hashes:
-        known = places[places >= 0].astype(np.int64)
+        known = places[places >= 0]
         if not len(known) or (known[1:] > known[:-1]).all():
             return _NONE
         return moved(self._at(known, "lead"), known, self._at(known, "content"))
@@ -159,16 +165,23 @@ class Comparison:
         found = [block["lead"][among(block["content"], contents)] for block in blocks(self._before)]
         return np.concatenate([*found, _NONE])
 
-    def _at(self, places: Places, name: str) -> Hashes:
+    def _at(self, places: NDArray[np.integer[Any]], name: str) -> Hashes:
         found = np.empty(len(places), np.uint64)
         for start in range(0, len(places), _AT_ONCE):
-            found[start : start + _AT_ONCE] = self._before.at(places[start : start + _AT_ONCE])[name]
+            found[start : start + _AT_ONCE] = self._before.at(places[start : start + _AT_ONCE].astype(np.int64))[name]
         return found
+
+
+def _joined(parts: list[NDArray[T]], empty: NDArray[T]) -> NDArray[T]:
+    """The parts in one, which are let go: large files leave no room for both."""
+    found = np.concatenate([*parts, empty])
+    parts.clear()
+    return found
 
 
 def pair(new: Hashes, old: Hashes, at_once: int = _AT_ONCE) -> Places:
     """For each new hash the position of an equal old one, -1 for none; equal ones are paired in order, each once."""
-    found = np.full(len(new), -1)
+    found = np.full(len(new), -1, np.int64)
     for mine, theirs in _shares(new, old, at_once):
         found[mine] = _paired(new[mine], old[theirs], theirs)
     return found
@@ -185,7 +198,7 @@ def _paired(new: Hashes, old: Hashes, places: Places) -> Places:
     return found
 
 
-def moved(leads: Hashes, places: Places, contents: Hashes, at_once: int = _AT_ONCE) -> Hashes:
+def moved(leads: Hashes, places: NDArray[np.integer[Any]], contents: Hashes, at_once: int = _AT_ONCE) -> Hashes:
     """The leads whose records, given in their new order, said something else in the order of before."""
     found = [_NONE]
     for mine, _ in _shares(leads, _NONE, at_once):

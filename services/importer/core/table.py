@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
 
 from services.importer.core.detector import declared_delimiter
@@ -31,6 +31,7 @@ class Header:
 
     line: int | None
     names: tuple[str, ...]
+    title: tuple[str, ...] | None = field(default=None, compare=False)  # the names as they stand in the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +75,7 @@ def read_table(
     # is left below the header only where the file ends, because the header is none of the last outcome.
     rest = head[begin + layout.has_header :]
     before = rest[0].line - 1 if rest else sum(map(len, taken))
-    title = first.cells if layout.has_header else None
-    body = _Body(dialect, limits, len(top.names), title)
+    body = _Body(dialect, limits, len(top.names), top.title)
     rows = body.read(chain(_below(taken, before), source), before, recall(top) if recall else None)
     return Table(top, *_above(head[:begin], first), chain.from_iterable(body.without_footer(rows)))
 
@@ -139,7 +139,8 @@ def _header(records: Sequence[Record], layout: Layout, limits: Limits) -> Header
         width = max(layout.width, len(first.cells))
         return _checked(Header(None, tuple(f"#{place}" for place in range(1, width + 1))), limits)
     names = tuple(cell.strip().lstrip(_BOM).strip() for cell in first.cells)
-    return _checked(Header(first.line, _as_wide_as_rows(names, records[layout.first + 1 :], layout.width)), limits)
+    wide = _as_wide_as_rows(names, records[layout.first + 1 :], layout.width)
+    return _checked(Header(first.line, wide, first.cells), limits)
 
 
 def _checked(header: Header, limits: Limits) -> Header | Refusal:

@@ -19,18 +19,29 @@ _TOLD = {"organisation_id", "connector_id", "run_id", "in_reply_to", "reject_blo
 class Pair:
     """Two organisations alike: `one` imports what changed, `other` has always forgotten what it imported before."""
 
-    def __init__(self, connections: ConnectionPool[Db], folder: Path, fields: dict[str, str], **mapping: Any) -> None:
-        self.one = Imports(connections, folder, told_rejects=1_000)
-        self.other = Imports(connections, folder, told_rejects=1_000)
+    def __init__(
+        self,
+        connections: ConnectionPool[Db],
+        folder: Path,
+        fields: dict[str, str],
+        batch_rows: int = 5_000,
+        **mapping: Any,
+    ) -> None:
+        self.one = Imports(connections, folder, told_rejects=1_000, batch_rows=batch_rows)
+        self.other = Imports(connections, folder, told_rejects=1_000, batch_rows=batch_rows)
         for side in (self.one, self.other):
             side.save_mapping(fields, **mapping)
         self._connectors = {side: side.connector() for side in (self.one, self.other)}
 
     def bring(self, content: bytes) -> None:
         """Import the next version in both; all that they write and tell is the same."""
+        one, other = self.brought(content)
+        assert one == other
+
+    def brought(self, content: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Import the next version in both; what they write and tell."""
         forget(self.other)
-        found = [self._brought(side, content) for side in (self.one, self.other)]
-        assert found[0] == found[1]
+        return self._brought(self.one, content), self._brought(self.other, content)
 
     def _brought(self, side: Imports, content: bytes) -> dict[str, Any]:
         side.taken()

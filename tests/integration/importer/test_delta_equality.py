@@ -182,6 +182,27 @@ def test_rows(pair: Pair, versions: list[Rows]) -> None:
         pair.bring(csv_of(rows, tuple(COLUMNS)))
 
 
+@pytest.mark.parametrize("versions", DEALS.values(), ids=DEALS)
+def test_deals_that_are_named_in_several_batches(
+    connections: ConnectionPool[Db], tmp_path: Path, versions: list[Rows]
+) -> None:
+    # Given batches of one row
+    pair = Pair(connections, tmp_path / "blobs", COLUMNS, batch_rows=1)
+    # Then the leads are the same; how a row is counted depends on those that are merged with it
+    for rows in [*versions, [*versions[-1], {"Company": "Last"}]]:
+        one, other = pair.brought(csv_of(rows, tuple(COLUMNS)))
+        assert one["leads"] == other["leads"]
+
+
+def test_a_header_that_changes_its_blanks(pair: Pair) -> None:
+    # Given a row that is like the header of the next version
+    rows = [f"Company{number},{number},Lyon" for number in range(30)]
+    rows.insert(9, "Company ,Id,City")
+    # Then it repeats the header from then on
+    for title in ("Company,Id,City", "Company ,Id,City", "Company,Id,City"):
+        pair.bring("\n".join([title, *rows, ""]).encode())
+
+
 TABLE = "Company,Id,City\nAcme,A,Lyon\nBolt,B,Paris\nCore,C,Nice\n"
 LINES: dict[str, list[str]] = {
     "a total at the end becomes a row": [TABLE + "Total,7,\n", TABLE + "Total,7,\nDune,D,Metz\n"],

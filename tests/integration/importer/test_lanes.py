@@ -133,7 +133,7 @@ class TestTurns:
         request = crowd.request()
         crowd.imports.handler.on_import(request)
         run = crowd.run(request)
-        assert (run["stage"], run["awaits_turn"], run["attempt"], run["claimed_at"]) == ("stored", True, 0, None)
+        assert (run["stage"], run["awaits_turn"], run["attempt"]) == ("stored", True, 0)
         assert (run["checksum"], run["blob"], run["file_size"]) == (request.checksum, request.blob, request.size)
         assert crowd.imports.owed() == []
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from uuid import UUID
 
 import pytest
@@ -33,9 +33,9 @@ WRITTEN = """
 
 
 def merged(db: Db, imports: Imports, *rows: Resolved) -> set[UUID]:
-    store = LeadStore(db, imports.org_id)
-    store.begin_merge()
-    return store.merge(merge.build(rows, {}))
+    with closing(LeadStore(db, imports.org_id)) as store:
+        store.begin_merge()
+        return store.merge(merge.build(rows, {}))
 
 
 def an_addition(lead: UUID) -> Resolved:
@@ -160,6 +160,44 @@ def test_the_same_rows_again_write_nothing(imports: Imports, database_url: str) 
         changed = first._replace(row=row._replace(city="Paris"), is_new=False, new_keys=())
         assert merged(db, imports, changed) == {first.lead_id}
         assert written(db) != before
+
+
+@pytest.mark.parametrize(
+    ("edit", "shown"),
+    [
+        ("update leads set owner = 'typed'", "select name = 'Acme SA' and owner = 'typed' from leads"),
+        ("update contacts set title = 'typed'", "select phone = '+332' and title = 'typed' from contacts"),
+        ("update deals set status = 'LOST'", "select status_date = '2026-01-31' and status = 'LOST' from deals"),
+    ],
+    ids=["lead", "contact", "deal"],
+)
+def test_what_somebody_types_during_an_import_stays_where_the_file_says_nothing(
+    imports: Imports, edit: str, shown: str
+) -> None:
+    # Given a lead that somebody is changing
+    contact = Contact(email="jane@acme.fr", phone="+331")
+    row = LeadRow(line=2, name="Acme", status="WON", crm_id="1", contact=contact, deal_crm_id="D1")
+    first = Resolved(row, new_id(), True, ("crm:1",))
+    with imports.connections.connection() as db:
+        merged(db, imports, first)
+    # When an import changes other cells of it, and has to wait
+    stated = row._replace(
+        name="Acme SA", status=None, status_date="2026-01-31", contact=Contact(email="jane@acme.fr", phone="+332")
+    )
+    again = first._replace(row=stated, is_new=False, new_keys=())
+
+    def importing() -> None:
+        with imports.connections.connection() as db:
+            merged(db, imports, again)
+
+    thread = threading.Thread(target=importing)
+    with imports.connections.connection() as db:
+        db.execute(edit)
+        thread.start()
+        wait_for_a_waiter(imports)
+    thread.join()
+    # Then both are there
+    assert imports.value(shown) is True
 
 
 def test_readers_never_wait_for_an_import(imports: Imports) -> None:

@@ -194,7 +194,9 @@ def test_a_change_of_the_connector_during_an_import_ends_its_progress(
 
     come_so_far(progress)
 
-    assert _runs(told(imports)) == [claim.run_id]
+    pushed = told(imports)
+    assert _runs(pushed) == [claim.run_id] * 2
+    assert [event.in_progress for event in pushed] == [True, False]
 
 
 def _runs(pushed: list[NotificationPushed]) -> list[UUID]:

@@ -30,7 +30,7 @@ from shared.contracts import (
 from shared.errors import CODES
 
 DUE = datetime(2025, 3, 1, 8, 15, tzinfo=UTC)
-RUN: dict[str, Any] = {"state": "active", "due_at": DUE}
+RUN: dict[str, Any] = {"state": "active", "due_at": DUE, "progress_told": False}
 CLAIM = Claim(
     run_id=UUID(int=1),
     org_id=UUID(int=2),
