@@ -201,6 +201,18 @@ class TestTurns:
         crowd.end(claim)
         assert crowd.handed_on() == [second]
 
+    def test_what_was_handed_on_after_a_quarter_of_an_hour_keeps_its_turn(self, crowd: Crowd) -> None:
+        first, old, faster = (crowd.request() for _ in range(3))
+        claim = crowd.claimed(first)
+        crowd.made_to_wait(old)
+        crowd.imports.all("update runs set queued_at = now() - interval '1 hour' where id = %(id)s", id=old.run_id)
+        crowd.end(claim)
+        assert crowd.handed_on() == [old]
+        # When another message comes first, then it waits
+        crowd.made_to_wait(faster)
+        crowd.end(crowd.claimed(old))
+        assert crowd.handed_on() == [faster]
+
     def test_a_message_that_comes_while_an_import_just_ends_is_not_left_behind(self, crowd: Crowd) -> None:
         first, second = crowd.request(), crowd.request()
         claim, claims = crowd.claimed(first), list[Claim | None]()
@@ -302,6 +314,17 @@ class TestSweep:
         crowd.made_to_wait(dead)
         crowd.end(claim)
         assert crowd.handed_on() == [dead]
+
+    def test_a_file_that_was_fetched_at_the_last_try_is_not_given_up_in_a_long_queue(
+        self, crowd: Crowd, desk: Desk
+    ) -> None:
+        stored = crowd.request()
+        crowd.imports.all("update runs set sends = 5, checksum = 'c', blob = 'b', file_size = 7, looked_at = now()")
+        desk.waiting = {"sftp.import": 40}
+        for _ in range(3):
+            desk.let_leases_end()
+            desk.sweep.step()
+        assert crowd.run(stored)["stage"] == "stored"
 
     def test_the_depth_of_the_run_s_own_queue_tells_whether_its_message_is_lost(self, crowd: Crowd, desk: Desk) -> None:
         large, small = crowd.request(), crowd.request()

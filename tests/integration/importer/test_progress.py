@@ -11,7 +11,8 @@ from psycopg_pool import ConnectionPool
 from services.importer.outcome import Ending
 from services.importer.progress import Progress, counters
 from services.importer.store import Claim, Store
-from shared.contracts import BulkProgress, NotificationPushed
+from services.importer.told import finished
+from shared.contracts import BulkProgress, NotificationPushed, SyncFailed
 from shared.database import Db
 from tests.integration.importer.builders import Imports, csv_of
 from tests.integration.scheduler.builders import Desk
@@ -170,6 +171,23 @@ def test_it_is_told_while_the_import_s_own_transaction_is_open(imports: Imports,
         assert len(told(imports)) == 1
         Store(own).finish(claim, Ending("succeeded", 1))
     assert imports.run(claim.run_id)["outcome"] == "succeeded"
+
+
+def test_a_file_that_is_refused_midway_quietens_the_bell(imports: Imports, clock: Clock) -> None:
+    claim = claimed(imports)
+    progress = Progress(imports.connections, claim, clock=clock)
+    clock.now += 1
+    come_so_far(progress)
+    told(imports)
+
+    with imports.connections.connection() as db:
+        run = Store(db).finish(claim, Ending("failed", 1, code="too_many_rows"))
+
+    failed, quiet = finished(claim, Ending("failed", 1, code="too_many_rows"), run)
+    assert isinstance(quiet, NotificationPushed)
+    assert (quiet.file_import_id, quiet.in_progress) == (claim.run_id, False)
+    assert isinstance(failed, SyncFailed)
+    assert quiet.content == failed.message
 
 
 def test_an_import_goes_on_where_its_progress_cannot_be_told(imports: Imports, clock: Clock, database_url: str) -> None:
