@@ -99,8 +99,6 @@ def test_a_publisher_goes_on_after_its_connection_was_lost(
     close_connections(rabbitmq, amqp_url)
 
     # When
-    with pytest.raises(BusUnavailable):
-        publisher.publish(TOLD, {"id": "2"})
     with listener(amqp_url, "#") as received:
         publisher.publish(TOLD, {"id": "2"})
 
@@ -113,10 +111,8 @@ def test_a_publisher_makes_a_deleted_exchange_again(amqp_url: str, publisher: Ev
     with channel(amqp_url) as open_channel:
         open_channel.exchange_delete(EVENTS_EXCHANGE)
 
-    with pytest.raises(BusUnavailable):
-        publisher.publish(TOLD, {"id": "2"})
-
     publisher.publish(TOLD, {"id": "2"})
+    publisher.publish(TOLD, {"id": "3"})
 
 
 def test_a_publisher_without_a_broker_fails_quickly() -> None:

@@ -145,6 +145,8 @@ ONE_PROFILE = st.builds(
     last_name=SOME,
     email=st.none() | st.sampled_from(["x@y.fr", "z@y.fr"]),
     phone=st.just("1"),
+    title=st.none(),
+    linkedin=st.none(),
 )
 
 
