@@ -128,7 +128,8 @@ class _Kept:
         self._count += len(batch.places)
         self._records += len(batch.rows) + len(batch.rejected) + len(batch.skipped)
         self._chars += batch.chars
-        batch.places = batch.places.astype(np.int32)
+        # Where they were is in the comparison: here it matters alone whether they were read.
+        batch.places = np.minimum(batch.places, 0).astype(np.int8)
         self._batches.append(batch)
         if self._records > _KEPT or self._chars > _KEPT_CHARS:
             self._batches, self._read = None, []

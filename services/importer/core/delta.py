@@ -56,7 +56,8 @@ class Recall:
     def __init__(self, before: Before) -> None:
         self._before = before
         self._next = 0
-        self._sorted: tuple[Hashes, NDArray[np.uint32]] | None = None
+        self._sorted: Hashes | None = None
+        self._mask = np.uint64((1 << len(before).bit_length()) - 1)
 
     def __call__(self, raws: Hashes) -> Places:
         """A position for each raw hash of consecutive lines, -1 for the unknown ones."""
@@ -75,13 +76,24 @@ class Recall:
         if not len(self._before):
             return np.full(len(raws), -1)
         if self._sorted is None:
-            hashes = column(self._before, "raw")
-            by_hash = np.argsort(hashes)
-            self._sorted = hashes[by_hash], by_hash.astype(np.uint32)
-        known, order = self._sorted
-        near = np.minimum(np.searchsorted(known, raws), len(known) - 1)
+            self._sorted = self._packed()
+        wanted = raws & ~self._mask
+        near = self._sorted[np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)]
+        places = (near & self._mask).astype(np.int64)
         # Records without a raw hash have a zero, and are found by what they mean.
-        return np.where((known[near] == raws) & (raws != 0), order[near].astype(np.int64), -1)
+        found = ((near & ~self._mask) == wanted) & (raws != 0)
+        found[found] = self._before.at(places[found])["raw"] == raws[found]
+        return np.where(found, places, -1)
+
+    def _packed(self) -> Hashes:
+        """The hashes in order, their low bits replaced by their positions: one number each, sorted in place."""
+        hashes = column(self._before, "raw")
+        hashes &= ~self._mask
+        for start in range(0, len(hashes), _AT_ONCE):
+            part = hashes[start : start + _AT_ONCE]
+            part |= np.arange(start, start + len(part), dtype=np.uint64)
+        hashes.sort()
+        return hashes
 
 
 class Comparison:
@@ -123,7 +135,8 @@ class Comparison:
     def strange(self, contents: Hashes) -> NDArray[np.bool_]:
         """Which of the contents no record of before had."""
         if self._known_contents is None:
-            self._known_contents = np.sort(column(self._before, "content"))
+            self._known_contents = column(self._before, "content")
+            self._known_contents.sort()
         return ~among(contents, self._known_contents)
 
     def settle(self) -> tuple[NDArray[np.int32], Hashes]:

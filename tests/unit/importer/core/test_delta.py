@@ -93,12 +93,26 @@ def test_records_are_paired_with_their_like_and_each_once(old: list[str], new: l
 
 
 def test_lines_that_stand_where_they_did_are_found_without_a_search() -> None:
+    before = Version("abcdefghij")
+    before.entries["raw"] <<= 40
+    recall = Recall(before)
+
+    assert recall(raws_of("abcd")).tolist() == [0, 1, 2, 3]
+    assert recall(raws_of("efg")).tolist() == [4, 5, 6]
+    assert recall._sorted is None
+    assert recall(raws_of("xai")).tolist() == [-1, 0, 8]
+
+
+def raws_of(lines: str) -> Hashes:
+    """Hashes that differ in more than their low bits."""
+    return hashes([ord(line) << 40 for line in lines])
+
+
+def test_lines_whose_hashes_are_nearly_the_same_are_not_mixed_up() -> None:
     recall = Recall(Version("abcdefghij"))
 
-    assert recall(hashes([ord(line) for line in "abcd"])).tolist() == [0, 1, 2, 3]
-    assert recall(hashes([ord(line) for line in "efg"])).tolist() == [4, 5, 6]
-    assert recall._sorted is None
-    assert recall(hashes([ord(line) for line in "xai"])).tolist() == [-1, 0, 8]
+    # Then a line is found where it was, or not at all
+    assert recall(hashes([ord("i"), ord("k")])).tolist() in ([8, -1], [-1, -1])
 
 
 def test_a_record_without_a_raw_line_is_never_recalled() -> None:
