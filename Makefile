@@ -32,7 +32,7 @@ bench: setup ## Compare downloads and polls with OpenSSH's own client (takes fou
 	@$(PYTHON) -m tests.bench.servers
 	@$(PYTHON) -m tests.bench.polls
 
-bench-imports: setup ## Compare imports with COPY and a hand-written sync, into docs/performance.md (twelve minutes, wants an idle machine)
+bench-imports: setup ## Compare imports with COPY and a hand-written sync, into docs/performance.md (thirteen minutes, wants an idle machine)
 	@$(PYTHON) -m tests.bench.imports --write
 	@$(PYTHON) -m tests.bench.latency --write
 	@$(PYTHON) -m tests.bench.scaling --write
