@@ -73,9 +73,9 @@ class Blobs:
         # A stream of the store's would come in pieces of a few KiB from a folder, at a tenth of this speed.
         for start in range(0, size, _PART):
             with _lost():
-                part = bytes(obstore.get_range(self._store, key, start=start, end=min(start + _PART, size)))
+                part = memoryview(obstore.get_range(self._store, key, start=start, end=min(start + _PART, size)))
             for place in range(0, len(part), _READ):
-                yield part[place : place + _READ]
+                yield bytes(part[place : place + _READ])
 
     def ready(self) -> bool:
         """Whether the store answers."""

@@ -59,15 +59,16 @@ class Fingerprints(AbstractContextManager["Fingerprints"]):
             return np.empty(0, ENTRY)
         first, last = int(places.min()), int(places.max())
         if last - first < _SPREAD * len(places):
-            return self.part(first, last + 1)[places - first]
+            found = self.part(first, last + 1)
+            return found if (np.diff(places) == 1).all() else found[places - first]
         # Mapped pages would count as memory of ours.
-        found = np.empty(len(places), ENTRY)
+        scattered = np.empty(len(places), ENTRY)
         blocks = places // _BLOCK
         for block in np.unique(blocks).tolist():
             inside = blocks == block
             start = block * _BLOCK
-            found[inside] = self.part(start, min(start + _BLOCK, self._count))[places[inside] - start]
-        return found
+            scattered[inside] = self.part(start, min(start + _BLOCK, self._count))[places[inside] - start]
+        return scattered
 
     def blur(self, places: Places) -> None:
         """Have the entries at these places match no record: these are read, and their leads merged, each time."""

@@ -5,6 +5,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import chain
 
+import structlog
+
 from services.importer.ahead import ahead
 from services.importer.batches import Batch, read_batches
 from services.importer.contested import Contested
@@ -17,11 +19,18 @@ from services.importer.merging import Looking, Merging
 from services.importer.outcome import Ending, Outcome
 from services.importer.plan import Plan, Whole, find_changes
 from services.importer.progress import Progress
+from services.importer.reading import Misread
 from services.importer.reject_file import RejectFile
 from services.importer.settings import Settings
 from services.importer.source import Source, Sources
 from services.importer.store import Claim, Store
+from services.importer.text import FileRefused
 from shared.blobs import Blobs, blob_key, fingerprints_key, rejects_key
+
+log = structlog.get_logger()
+
+_CHUNKS_AHEAD = 4  # of a MiB each
+_Planned = tuple[Source, Plan, Iterable[Batch]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +69,25 @@ class FileImport:
         self.kept: str | None = None
 
     def _read(self) -> Iterable[bytes]:
-        return self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum)
+        chunks = self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum)
+        return ahead(chunks, _CHUNKS_AHEAD)
 
     def run(self) -> Ending:
         """Everything but the end of the run; FileRefused when nothing can be imported."""
         with ExitStack() as files:
-            before = self._before(files)
+            leads = files.enter_context(closing(LeadStore(self._store.db, self._claim.org_id)))
+            source, plan, batches = self._plan(self._before(files), leads)
             after = files.enter_context(Fingerprints())
-            source = self._sources.open(lambda recipe: self._recall(before, recipe))
             reject_file = files.enter_context(RejectFile(source.table.header.names, self._settings.kept_rejects))
-            outcome = self._merge(source, before, after, reject_file)
+            outcome = self._outcome(source, reject_file)
+            leads.begin_merge()
+            with Contested() as contested:
+                merging = Merging(leads, outcome, plan, after, contested)
+                self._take(batches, merging, outcome, self._progress(source.survey.lines))
+                merging.settle()
+            outcome.missing = merging.missing()
+            if not outcome.tally.balanced():
+                raise AssertionError("the counts of an import do not add up")
             self._store.expect_uploads()
             reject_blob = self._keep_reject_file(reject_file)
             if self._claim.dry_run:
@@ -87,10 +105,7 @@ class FileImport:
             return None
         return _Before(files.enter_context(entries), kept["recipe"], kept["mapping_version"] == self._version)
 
-    def _recall(self, before: _Before | None, recipe: str) -> Recall | None:
-        return Recall(before.entries) if before and before.comparable and before.recipe == recipe else None
-
-    def _merge(self, source: Source, before: _Before | None, after: Fingerprints, reject_file: RejectFile) -> Outcome:
+    def _outcome(self, source: Source, reject_file: RejectFile) -> Outcome:
         outcome = Outcome(
             kept=self._settings.kept_rejects,
             told=self._settings.told_rejects,
@@ -99,15 +114,6 @@ class FileImport:
             missing_columns=source.binding.missing_columns,
         )
         outcome.warn(source.table.notes)
-        with closing(LeadStore(self._store.db, self._claim.org_id)) as leads, Contested() as contested:
-            plan, batches = self._plan(source, before, leads)
-            leads.begin_merge()
-            merging = Merging(leads, outcome, plan, after, contested)
-            self._take(batches, merging, outcome, self._progress(source.lines))
-            merging.settle()
-        outcome.missing = merging.missing()
-        if not outcome.tally.balanced():
-            raise AssertionError("the counts of an import do not add up")
         return outcome
 
     def _take(self, batches: Iterable[Batch], merging: Merging, outcome: Outcome, progress: Progress) -> None:
@@ -118,10 +124,18 @@ class FileImport:
             done = tally.created + tally.updated + tally.unchanged
             progress.at(read=tally.read, line=batch.lines, succeeded=done, failed=tally.rejected)
 
-    def _plan(self, source: Source, before: _Before | None, leads: LeadStore) -> tuple[Plan, Iterable[Batch]]:
-        """What is to be merged, and the batches that hold it."""
+    def _plan(self, before: _Before | None, leads: LeadStore) -> _Planned:
+        """The file, what of it is to be merged, and the batches that hold that."""
         if before is None or not before.comparable:
-            return Whole(before.entries if before else None), self._batches(source)
+            source = self._sources.open(lambda _recipe: None)
+            return source, Whole(before.entries if before else None), self._batches(source)
+        try:
+            return self._compare(before, leads, hasty=True)
+        except (Misread, FileRefused) as error:
+            log.info("import.read_again", reason=type(error).__name__)
+        return self._compare(before, leads, hasty=False)
+
+    def _compare(self, before: _Before, leads: LeadStore, *, hasty: bool) -> _Planned:
         looking = Looking(leads)
 
         def leads_of(rows: list[LeadRow]) -> Hashes:
@@ -131,12 +145,16 @@ class FileImport:
             self._store.db.commit()
             return found
 
+        def recall(recipe: str) -> Recall | None:
+            return Recall(before.entries) if before.recipe == recipe else None
+
+        source = self._sources.open(recall, hasty=hasty)
         changes = find_changes(self._batches(source), before.entries, leads_of, self._alive)
         if changes.batches is not None:
-            return changes, changes.batches
+            return source, changes, changes.batches
         same_lines = before.recipe == source.recipe
-        again = self._sources.open(lambda _recipe: changes.untouched() if same_lines else None)
-        return changes, self._batches(again)
+        again = self._sources.open(lambda _recipe: changes.untouched() if same_lines else None, hasty=hasty)
+        return source, changes, self._batches(again)
 
     def _batches(self, source: Source) -> Iterable[Batch]:
         records = chain(source.table.before, source.table.records)

@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.importer.batches import Batch
-from services.importer.core.delta import ENTRY, Comparison, Entries, Hashes, Places, Recall, among, column
+from services.importer.core.delta import ENTRY, Comparison, Entries, Hashes, Places, Recall, among, blocks, column
 from services.importer.core.record import LeadRow
 from services.importer.fingerprints import Fingerprints
 
 _KEPT = 20_000  # records
 _KEPT_CHARS = 8_000_000
-_AT_ONCE = 500_000
 
 Mask = NDArray[np.bool_]
 # The leads that rows mean and that exist, as the low 64 bits of their ids.
@@ -92,8 +91,8 @@ def find_changes(batches: Iterable[Batch], before: Fingerprints, leads_of: Leads
     kept = _Kept()
     for batch in batches:
         alive()
-        comparison.take(batch.places, batch.contents)
-        if strange := [batch.rows[at] for at in np.flatnonzero(comparison.strange(batch.contents))]:
+        new = comparison.take(batch.places, batch.contents)
+        if strange := [batch.rows[at] for at in np.flatnonzero(new)]:
             touched.append(leads_of(strange))
         kept.add(batch)
     places, known = comparison.settle()
@@ -103,12 +102,11 @@ def find_changes(batches: Iterable[Batch], before: Fingerprints, leads_of: Leads
 
 
 def _merged(places: NDArray[np.int32], before: Fingerprints, touched: Hashes) -> Mask:
-    merged: Mask = places < 0
-    for start in range(0, len(places) if len(touched) else 0, _AT_ONCE):
-        part = slice(start, start + _AT_ONCE)
-        known = places[part] >= 0
-        leads = before.at(places[part][known].astype(np.int64))["lead"]
-        merged[part][known] = among(leads, touched)
+    if not len(touched):
+        return places < 0
+    # The last one is for those that were nowhere, at -1.
+    known = [*(among(block["lead"], touched) for block in blocks(before)), np.ones(1, np.bool_)]
+    merged: Mask = np.concatenate(known)[places]
     return merged
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.importer.core import detector
 from services.importer.core import encoding as encodings
 from services.importer.core.dialect import Dialect
-from services.importer.core.encoding import Encoding
+from services.importer.core.encoding import Encoding, Survey
 from services.importer.core.hand import Recall
 from services.importer.core.lines import Block
 from services.importer.core.record import Refusal
@@ -21,13 +21,17 @@ _AUTOMATIC = CsvOptions()
 _SAMPLE_LINES = 2_000
 
 
+class Misread(Exception):
+    """The whole file is in another encoding than its beginning told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Opened:
     """How the file is read, and its table or why there is none."""
 
     reading: Reading | None  # None: not even the encoding could be told
     table: Table | Refusal
-    lines: int = 0  # line ends in the whole file; 0 where they were not counted
+    survey: Survey
 
     def readable(self) -> tuple[Reading, Table]:
         """Both of them; FileRefused when there is no table."""
@@ -44,6 +48,7 @@ def open_file(
     known: AbstractSet[str] = frozenset(),
     *,
     cut: bool = False,
+    hasty: bool = False,
     recall: Callable[[Encoding, Dialect, Header], Recall | None] | None = None,
 ) -> Opened:
     """Open the file that `read` yields the bytes of: once to tell its encoding, once more for its rows.
@@ -51,12 +56,18 @@ def open_file(
     `known` are folded names of columns that a mapping uses; `cut` says that this is only the beginning of a file.
     `recall` is asked once it is known how the file is read, and may find lines again that were records of the version
     before: they come as `Familiar`. FileRefused where the bytes are no text after all.
+
+    In a `hasty` look the beginning tells the encoding, and Misread comes with the last bytes where that was wrong: half
+    the work, for those who can take back what they did with the rows.
     """
-    survey = encodings.survey(read(), cut=cut)
+    survey, chunks = _begun(read()) if hasty else (encodings.survey(read(), cut=cut), read())
     encoding = encodings.decide(survey, options.encoding)
     if isinstance(encoding, Refusal):
-        return Opened(None, encoding)
-    source, taken = blocks(read(), encoding.name), list[Block]()
+        return Opened(None, encoding, survey)
+    if hasty:
+        survey = Survey()
+        chunks = _proven(encodings.watched(chunks, survey), survey, encoding, options.encoding)
+    source, taken = blocks(chunks, encoding.name), list[Block]()
     sample = list(_sample(source, taken))
     dialect = detector.detect("".join(sample), delimiter=options.delimiter, quote=options.quote)
     line_end = detector.records_end(dialect, sample)
@@ -68,7 +79,21 @@ def open_file(
         return recall(encoding, dialect, header) if recall else None
 
     table = read_table(itertools.chain(taken, source), dialect, limits, known, asked)
-    return Opened(told(None if isinstance(table, Refusal) else table.header), table, survey.lines)
+    return Opened(told(None if isinstance(table, Refusal) else table.header), table, survey)
+
+
+def _begun(chunks: Iterable[bytes]) -> tuple[Survey, Iterator[bytes]]:
+    """What the first chunk tells, and all of them."""
+    source = iter(chunks)
+    first = list(itertools.islice(source, 1))
+    return encodings.survey(first, cut=True), itertools.chain(first, source)
+
+
+def _proven(chunks: Iterator[bytes], survey: Survey, encoding: Encoding, declared: str | None) -> Iterator[bytes]:
+    """The chunks; Misread after the last of them if by then the survey of them tells another encoding."""
+    yield from chunks
+    if encodings.decide(survey, declared) != encoding:
+        raise Misread
 
 
 def _reading(encoding: Encoding, dialect: Dialect, line_end: str, header: Header | None) -> Reading:

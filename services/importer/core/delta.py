@@ -113,18 +113,25 @@ class Comparison:
         self._contents: list[Hashes] = []
         self._known_contents: Hashes | None = None
 
-    def take(self, places: Places, contents: Hashes) -> None:
-        """Take records: where their raw lines were before, or -1 for those that were read; and what the latter mean."""
+    def take(self, places: Places, contents: Hashes) -> NDArray[np.bool_]:
+        """Take records: where their raw lines were before, or -1 for those that were read; and what the latter mean.
+
+        Tells which of these contents no record of before had.
+        """
+        strange = self._strange(contents)
         highest = np.maximum.accumulate(np.concatenate(([self._last], places)))
         in_order = places > highest[:-1]
         self._last = int(highest[-1])
         self._paired[places[in_order]] = True
         self._places.append(np.where(in_order, places, -1).astype(np.int32))
-        if not in_order.all():
-            left = np.flatnonzero(~in_order)
+        open_ = ~in_order
+        open_[places < 0] = ~strange
+        if open_.any():
+            left = np.flatnonzero(open_)
             self._open.append((self._count + left).astype(np.int32))
-            self._contents.append(self._meanings(places[left], contents))
+            self._contents.append(self._meanings(places[left], contents[~strange]))
         self._count += len(places)
+        return strange
 
     def _meanings(self, places: Places, contents: Hashes) -> Hashes:
         found = np.empty(len(places), np.uint64)
@@ -132,8 +139,9 @@ class Comparison:
         found[places >= 0] = self._before.at(places[places >= 0])["content"]
         return found
 
-    def strange(self, contents: Hashes) -> NDArray[np.bool_]:
-        """Which of the contents no record of before had."""
+    def _strange(self, contents: Hashes) -> NDArray[np.bool_]:
+        if not len(contents):
+            return np.zeros(0, np.bool_)
         if self._known_contents is None:
             self._known_contents = column(self._before, "content")
             self._known_contents.sort()

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import chardet
@@ -96,6 +96,17 @@ class Survey:
         if room > 0:
             lines = (line for line in chunk[: 4 * SAMPLE_BYTES].splitlines(keepends=True) if not line.isascii())
             self.foreign += b"".join(lines)[:room]
+
+
+def watched(chunks: Iterable[bytes], found: Survey) -> Iterator[bytes]:
+    """Pass a file's bytes on, and look at them on the way."""
+    more = True
+    for chunk in chunks:
+        more = more and found.see(chunk)
+        yield chunk
+    if more:
+        found.see(b"", last=True)
+        found.whole = True
 
 
 def survey(chunks: Iterable[bytes], *, cut: bool = False) -> Survey:

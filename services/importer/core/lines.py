@@ -61,10 +61,10 @@ def _bounds(data: bytes) -> NDArray[np.int64]:
     """Where the lines begin, and where the last one ends."""
     chars = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero(chars == _LF) + 1
-    if _CR in data:
+    if np.count_nonzero(chars == _CR) > np.count_nonzero(chars[np.maximum(ends - 2, 0)] == _CR):
         returns = np.flatnonzero(chars == _CR) + 1
         alone = returns[chars[np.minimum(returns, len(chars) - 1)] != _LF]
-        ends = np.union1d(ends, alone) if len(alone) else ends
+        ends = np.union1d(ends, alone)
     rest = [] if len(ends) and ends[-1] == len(data) else [len(data)]
     return np.concatenate([[0], ends, rest if data else []]).astype(np.int64)
 

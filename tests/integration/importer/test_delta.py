@@ -88,6 +88,23 @@ class TestMissingRows:
         assert cities(imports) == {"Acme": "Lyon", "Bolt": "Edited", "Core": "Edited"}
 
 
+class TestEncodings:
+    def test_one_that_only_the_end_of_the_file_tells_is_found_before_anything_is_merged(self, imports: Imports) -> None:
+        # Given a file whose first two MiB are plain ASCII, though it is none
+        columns = (*FIELDS, "Note")
+        plain = tuple({"Company": f"Plain {number}", "Note": "x" * 90_000} for number in range(24))
+        accented = tuple({"Company": f"Café {number}", "Id": f"{number}", "City": "Orléans"} for number in range(9))
+        file = CsvFile((*plain, *accented), columns=columns, encoding="cp1252")
+        connector_id = imports.connector()
+        imports.imported(bytes(file), connector_id)
+        # When one of its last rows changes
+        run = imports.imported(bytes(Change(32, {"City": "Besançon"})(file)), connector_id)
+        # Then all of them are read as they were before
+        assert counts_of(run) == counts(33, updated=1, unchanged=32)
+        assert run["reading"]["encoding"] == "cp1252"
+        assert imports.lead("Café 8")["city"] == "Besançon"
+
+
 class TestMappings:
     def test_another_version_reads_every_row_again(self, imports: Imports, connector_id: UUID) -> None:
         edit(imports)

@@ -1,6 +1,7 @@
 """A file is opened by its bytes alone: any good table reads back, and damage costs the damaged line alone."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
@@ -12,7 +13,7 @@ from services.importer.core.header import fold
 from services.importer.core.record import Familiar, Record, Refusal, Reject, Skipped
 from services.importer.core.rows import Limits
 from services.importer.core.table import Header, Table
-from services.importer.reading import Opened, open_file
+from services.importer.reading import Misread, Opened, open_file
 from services.importer.text import FileRefused
 from shared.contracts import CsvOptions, Reading
 
@@ -296,8 +297,42 @@ def test_a_hundred_thousand_rows_are_read_fast() -> None:
     assert time.perf_counter() - began < 3  # measured: 0.4 s; the slack is for busy machines
 
 
+class TestAHastyLook:
+    CAFE = "Company,City\nCafé,Orléans\n"
+    PLAIN = b"Company,City\n" + b"Acme,Paris\n" * 3
+
+    def test_reads_the_bytes_once_and_finds_the_same(self) -> None:
+        reads: list[bytes] = []
+
+        def read() -> Iterable[bytes]:
+            reads.append(self.PLAIN)
+            return [self.PLAIN, *([self.CAFE.encode()] * 2)]
+
+        hasty, careful = open_file(read, hasty=True), open_file(read)
+        found = [opened.readable() for opened in (hasty, careful)]
+
+        assert len(reads) == 1 + 2
+        assert found[0][0] == found[1][0]
+        assert list(found[0][1].records) == list(found[1][1].records)
+        # Only now the whole file was seen
+        assert hasty.survey.lines == careful.survey.lines == 8
+
+    @pytest.mark.parametrize("rows", [200, 20_000])
+    def test_says_with_the_last_bytes_that_the_beginning_told_another_encoding(self, rows: int) -> None:
+        rest = self.CAFE.encode("cp1252") * rows
+
+        with pytest.raises(Misread):
+            deque(open_file(lambda: [self.PLAIN, rest], hasty=True).readable()[1].records, maxlen=0)
+
+    def test_takes_a_declared_encoding_at_its_word(self) -> None:
+        declared = CsvOptions(encoding="cp1252")
+        _, found = open_file(lambda: [self.PLAIN, self.CAFE.encode("cp1252")], declared, hasty=True).readable()
+
+        assert [row.cells[0] for row in found.records if isinstance(row, Record)][-1] == "Café"
+
+
 @pytest.mark.parametrize(("data", "lines"), [(b"a,b\n1,2\n3,4", 2), (b"a,b\r1,2\r", 2), (b"a,b\r\n1,2\r\n", 2)])
 def test_it_is_told_how_many_line_ends_the_file_has(data: bytes, lines: int) -> None:
-    assert open_file(lambda: [data[:5], data[5:]]).lines == lines
-    assert open_file(lambda: [data], cut=True).lines == 0
-    assert opened(b"\xef\xbb\xbf" + data).lines == 0  # the mark ends the look at the bytes
+    assert open_file(lambda: [data[:5], data[5:]]).survey.lines == lines
+    assert open_file(lambda: [data], cut=True).survey.lines == 0
+    assert opened(b"\xef\xbb\xbf" + data).survey.lines == 0  # the mark ends the look at the bytes

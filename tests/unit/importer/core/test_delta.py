@@ -49,8 +49,8 @@ def compared(old: Sequence[str], new: Sequence[str], batch: int = 3) -> tuple[li
         places = recall(hashes([ord(line) for line in lines]))
         read = [line for line, place in zip(lines, places, strict=True) if place < 0]
         contents = hashes([ord(line.lower()) for line in read])
-        touched |= {lead_of(line) for line, strange in zip(read, comparison.strange(contents), strict=True) if strange}
-        comparison.take(places, contents)
+        new_to_us = comparison.take(places, contents)
+        touched |= {lead_of(line) for line, strange in zip(read, new_to_us, strict=True) if strange}
     settled, leads = comparison.settle()
     return settled.tolist(), touched | set(leads.tolist()), comparison.vanished().tolist()
 
