@@ -12,7 +12,7 @@ from services.importer.core.record import Familiar, LeadRow, Outcome, Record, Re
 from services.importer.text import FileRefused
 
 _CHARS = 8_000_000
-_FAMILIAR = 500_000
+_FAMILIAR = 250_000
 
 
 @dataclass(slots=True)

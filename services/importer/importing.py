@@ -29,7 +29,7 @@ from shared.blobs import Blobs, blob_key, fingerprints_key, rejects_key
 
 log = structlog.get_logger()
 
-_CHUNKS_AHEAD = 4  # of a MiB each
+_CHUNKS_AHEAD = 2  # of a MiB each
 _Planned = tuple[Source, Plan, Iterable[Batch]]
 
 

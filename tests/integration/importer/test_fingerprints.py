@@ -140,6 +140,8 @@ class TestImportsThatDoNotCount:
         with imports.stopped_before_merging(request):
             imports.all("update runs set stage = 'done', outcome = 'cancelled' where id = %(id)s", id=request.run_id)
         assert kept(imports) == before
+        # And what it left in the blob store is gone
+        assert [file for file in imports.folder.glob("fingerprints/**/*") if file.is_file()] == [kept_file(imports)]
         assert_compared_with(FILE, imports, connector_id)
 
     def test_one_that_fails_in_the_middle(self, imports: Imports, connector_id: UUID) -> None:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -247,6 +247,15 @@ class TestHandingOn:
         request = crowd.request(dry_run=dry_run)
         self.end(crowd, request, waiting)
         assert crowd.run(request)["outcome"] == "succeeded"
+
+    def test_the_next_one_has_its_whole_minute_however_long_that_before_took(
+        self, crowd: Crowd, waiting: ImportRequested
+    ) -> None:
+        request = crowd.request()
+        with crowd.imports.stopped_before_merging(request):
+            crowd.made_to_wait(waiting)
+            time.sleep(2)
+        assert crowd.run(waiting)["lease_until"] > datetime.now(UTC) + timedelta(seconds=59)
 
     def test_after_a_refused_file(self, crowd: Crowd, waiting: ImportRequested) -> None:
         imports = crowd.imports

@@ -1,7 +1,9 @@
 """A transaction is never idle for as long as a large file takes to be looked through."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 
+from psycopg.rows import dict_row
 from psycopg_pool import ConnectionPool
 
 from services.importer.handler import Handler
@@ -28,6 +30,28 @@ class WatchedBlobs(Blobs):
             assert row is not None
             self.idle.append(row["n"])
         return super().read(key, checksum)
+
+
+class SlowBlobs(Blobs):
+    """A blob store that takes its time to store anything."""
+
+    def stage(self, chunks: Iterable[bytes]) -> str:
+        """The temporary key."""
+        time.sleep(1.5)
+        return super().stage(chunks)
+
+
+def test_a_slow_blob_store_does_not_cost_the_import(database_url: str, imports: Imports, metrics: Metrics) -> None:
+    # Given a PostgreSQL that ends transactions which are idle for a second
+    impatient = {"row_factory": dict_row, "options": "-c idle_in_transaction_session_timeout=1s"}
+    with ConnectionPool[Db](database_url, kwargs=impatient, min_size=1, open=True) as connections:
+        blobs = SlowBlobs(f"file://{imports.folder}")
+        handler = Handler(imports.settings, connections, blobs, imports.leases, metrics)
+        request = imports.request(csv_of([{"Company": "Acme"}, {"City": "Nowhere"}]))
+        # When rejected rows and fingerprints are stored at the end of an import
+        handler.on_import(request)
+
+    assert counts_of(imports.run(request.run_id)) == counts(2, created=1, rejected=1)
 
 
 def test_no_transaction_waits_while_encoding_and_formats_are_told(

@@ -355,6 +355,19 @@ class TestReports:
         desk.handler.on_report(FetchReported(run_id=run_id, verdict="failed", code="connection_lost"))
         assert desk.dump() == before
 
+    @pytest.mark.parametrize("awaits_turn", [True, False])
+    def test_a_report_does_not_end_a_run_that_an_importer_made_wait(self, desk: Desk, *, awaits_turn: bool) -> None:
+        desk.insert_connector()
+        run_id = desk.started()
+        desk.all(
+            "update runs set stage = 'stored', claimed_at = now(), awaits_turn = %(waits)s where id = %(id)s",
+            waits=awaits_turn,
+            id=run_id,
+        )
+        before = desk.dump()
+        desk.handler.on_report(FetchReported(run_id=run_id, verdict="unchanged", looked_at=LOOKED_AT))
+        assert desk.dump() == before
+
     def test_of_eight_answers_at_once_one_counts(self, desk: Desk) -> None:
         connector_id = desk.insert_connector()
         run_id = desk.started()
