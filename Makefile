@@ -7,7 +7,7 @@ COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-vers
 ROWS := 10000000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test bench bench-imports bench-memory bench-schedule lock clean
+.PHONY: help setup demo up down test test-faults bench bench-imports bench-memory bench-schedule lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -26,6 +26,9 @@ down: ## Stop what "make up" started
 
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
+
+test-faults: setup ## Kill and fail services at every named point (a minute and a half)
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 tests/faults
 
 bench: setup ## Compare downloads and polls with OpenSSH's own client (takes four minutes, wants an idle machine)
 	@$(PYTHON) -m tests.bench.download

@@ -29,6 +29,7 @@ from shared.contracts import (
     FetchRequested,
     ImportRequested,
 )
+from shared.failpoints import failpoint
 from shared.metrics import Metrics
 from shared.sealing import Opener
 
@@ -69,6 +70,7 @@ class Handler:
         except LookFailed as failure:
             answer = answers.failed(request, visit.seen, failure)
         self._sender.send(answer)
+        failpoint("fetch.answered")
         self._count(answer)
 
     def _look(self, request: FetchRequested, visit: Visit) -> ImportRequested | FetchReported:
@@ -88,6 +90,7 @@ class Handler:
             return unchanged(visit.seen, "same content", downloaded=True)
         file = answers.stored(request, visit.seen, found, looked_at, brought)
         self._blobs.keep(brought.staged, file.blob)
+        failpoint("fetch.stored")
         progress = FetchProgressed(run_id=request.run_id, phase="stored", received_bytes=file.size, file=file)
         send_hint(self._sender, progress)
         return answers.to_import(request, file)

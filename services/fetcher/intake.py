@@ -15,6 +15,7 @@ from services.fetcher.transfer import Transfer
 from services.fetcher.unpack import Content
 from services.fetcher.visit import Visit
 from shared.blobs import Blobs
+from shared.failpoints import failpoint
 from shared.metrics import Metrics
 
 _ARCHIVE_CODES = frozenset({"archive_damaged", "archive_unsupported", "archive_too_large"})
@@ -83,6 +84,7 @@ class Intake:
                 raise LookFailed("file", "transfer_broken", "the server sends too slowly")
             waited = transfer.waited
             self._metrics.fetched_bytes.inc(len(chunk))
+            failpoint("fetch.chunk")
             if chunk:
                 yield chunk
 

@@ -21,6 +21,7 @@ from shared.blobs import Blobs, blob_key
 from shared.contracts import ImportRequested
 from shared.database import Db, reachable
 from shared.errors import BlobCorrupt, BlobMissing, Fenced
+from shared.failpoints import failpoint
 from shared.metrics import Metrics
 from shared.outbox import put_event
 
@@ -133,7 +134,9 @@ class Handler:
         run = store.finish(claim, ending)
         for event in told.finished(claim, ending, run):
             put_event(store.db, event)
+        failpoint("import.finished")
         store.db.commit()
+        failpoint("import.committed")
         counts = ending.counts().model_dump()
         self._metrics.imports.labels(ending.result, ending.code or "").inc()
         self._metrics.runs.labels(ending.result, ending.code or "").inc()

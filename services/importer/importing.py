@@ -26,6 +26,7 @@ from services.importer.source import Source, Sources
 from services.importer.store import Claim, Store
 from services.importer.text import FileRefused
 from shared.blobs import Blobs, blob_key, fingerprints_key, rejects_key
+from shared.failpoints import failpoint
 
 log = structlog.get_logger()
 
@@ -120,6 +121,7 @@ class FileImport:
         for batch in batches:
             self._alive()
             merging.take(batch)
+            failpoint("import.batch")
             tally = outcome.tally
             done = tally.created + tally.updated + tally.unchanged
             progress.at(read=tally.read, line=batch.lines, succeeded=done, failed=tally.rejected)

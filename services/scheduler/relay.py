@@ -10,6 +10,7 @@ from services.scheduler.statements import SQL
 from shared.bus.events import EventPublisher
 from shared.bus.jobs import JobSender, type_by_name
 from shared.database import Db, Row, connect
+from shared.failpoints import failpoint
 from shared.metrics import Metrics
 
 log = structlog.get_logger()
@@ -59,7 +60,9 @@ class Relay:
             batch = db.execute(SQL["outbox_batch"]).fetchall()
             with self._removing_published(db) as done:
                 for row in batch:
+                    failpoint("relay.taken")
                     self._publish(row)
+                    failpoint("relay.published")
                     done.append(row["id"])
         return bool(batch)
 

@@ -15,6 +15,7 @@ from services.scheduler.requests import request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import SyncQueued
+from shared.failpoints import failpoint
 from shared.outbox import put_event, put_job
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class Runs:
         """Open the run of a connector that is due, or send the one that waited."""
         if turn.waiting_id is None:
             self.open(store, turn.connector, turn.mapping_version, "schedule", admitted=True)
+            failpoint("tick.opened")
         elif AdmissionStore(store.db).let_in(
             turn.waiting_id, turn.connector.server, self._settings.queue_lease_seconds
         ):
