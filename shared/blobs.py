@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import obstore
@@ -15,6 +17,8 @@ _CHUNK = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PART = 4 * 1024 * 1024  # asked of the store at once
 _READ = 1024 * 1024
 _INCOMING = "incoming"
+# What the keys of all blobs begin with: nothing else in the store is ours.
+KINDS = ("org", "rejects", "fingerprints", "preview", _INCOMING)
 
 
 def blob_key(org_id: UUID, checksum: str) -> str:
@@ -35,6 +39,15 @@ def fingerprints_key(org_id: UUID, run_id: UUID, attempt: int) -> str:
 def preview_key(org_id: UUID, test_id: UUID) -> str:
     """Where the beginning of a tested file is kept until its preview is told."""
     return f"preview/{org_id}/{test_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A blob as the store lists it."""
+
+    key: str
+    size: int  # bytes
+    modified: datetime
 
 
 class Blobs:
@@ -62,6 +75,21 @@ class Blobs:
         """Forget bytes that are not needed, if they are there."""
         with suppress(FileNotFoundError):
             obstore.delete(self._store, staged)
+
+    def listed(self, kind: str) -> Iterator[list[Stored]]:
+        """All blobs of one of the kinds, a page at a time."""
+        for page in obstore.list(self._store, prefix=kind):
+            yield [Stored(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
+
+    def drop_unchanged(self, blob: Stored) -> bool:
+        """Forget a blob that was listed, unless it was written again since; whether it is gone."""
+        try:
+            if obstore.head(self._store, blob.key)["last_modified"] != blob.modified:
+                return False
+        except FileNotFoundError:
+            return True
+        self.drop(blob.key)
+        return True
 
     def read(self, key: str, checksum: str) -> Iterator[bytes]:
         """The blob's bytes; BlobMissing at once, BlobCorrupt at the end if they are not those of `checksum`."""

@@ -30,6 +30,8 @@ class Metrics:
         self.test_seconds = self._seconds("connection_test_seconds", "Duration of a connection test.")
         self.imports = self._counter("imports", "Imports that ended.", "outcome", "code")
         self.rows = self._counter("rows", "Records of imported files.", "result")
+        self.blob_bytes = self._gauge("blob_bytes", "Bytes in the blob store, by kind, at the last sweep.", "kind")
+        self.blobs_dropped = self._counter("blobs_dropped", "Blobs removed because nobody needs them.", "kind")
         self.import_seconds = self._seconds("import_seconds", "Duration of an import.")
 
     def _counter(self, name: str, meaning: str, *labels: str) -> Counter:

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from services.importer.garbage import Garbage
 from services.importer.handler import Handler
 from services.importer.lease import Leases
 from services.importer.memory import tune
@@ -25,11 +26,12 @@ def main() -> None:
     tune()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)
-    size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 2
+    size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 3
     with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
         leases = Leases(connections, settings.lease_seconds)
         handler = Handler(settings, connections, blobs, leases, metrics)
         previews = Previews(settings, connections, blobs)
+        garbage = Garbage(settings, connections, blobs, metrics)
         amqp = settings.amqp_url.get_secret_value()
         lanes = {ImportRequested.queue: settings.import_threads, LARGE_IMPORTS: settings.large_import_threads}
         serve(
@@ -43,6 +45,7 @@ def main() -> None:
                 ),
                 Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads),
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
+                Loop("garbage", garbage.step, idle_seconds=settings.blob_sweep_seconds),
             ],
             ready={"database": lambda: answers(connections), "blobs": blobs.ready},
         )

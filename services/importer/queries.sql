@@ -136,3 +136,22 @@ update connection_tests t set previewed_at = now()
 where t.id = %(test_id)s and t.org_id = %(org_id)s and t.previewed_at is null
 returning t.reply_to, t.connector_id,
           (select csv_options from connectors c where c.org_id = t.org_id and c.id = t.connector_id) as csv_options
+
+-- name: lock_garbage
+select pg_try_advisory_xact_lock(7240915003) as got
+
+-- name: needed_blobs
+-- Of these keys those that somebody refers to. Files of one content are one blob, also of several connectors: each of
+-- them may need it.
+select k.key from unnest(%(keys)s::text[]) as k (key)
+where exists (select from connectors c where c.file_blob = k.key and c.state <> 'deleted')
+   or exists (select from fingerprints f where f.blob = k.key)
+   or exists (select from runs r
+              where r.reject_blob = k.key and r.finished_at > now() - make_interval(days => %(days)s))
+   or exists (select from runs r
+              where r.blob = k.key
+                and (r.stage <> 'done'
+                     or (r.queued_at > now() - make_interval(days => %(days)s)
+                         and (select count(distinct n.blob) from runs n
+                              where n.connector_id = r.connector_id and n.queued_at > r.queued_at
+                                and n.blob <> r.blob) < %(versions)s)))
