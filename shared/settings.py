@@ -4,8 +4,10 @@ import sys
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from shared.sealing import private_key, public_key
 
 PREFIX = "SFTP_CONNECTOR_"
 
@@ -48,6 +50,33 @@ class ReachSettings(Block):
         default=[25, 53, 110, 143, 2379, 3306, 4369, 5432, 5671, 5672, 6379, 6432, 9100, 9200, 15672, 25672, 27017],
         description="ports of our own and of other services, where no customer's SFTP server is, as a JSON list",
     )
+
+
+class SealSettings(Block):
+    """What logins are sealed to, for the scheduler."""
+
+    seal_public_key: str = Field(description="the fetcher's public key, base64; passwords are sealed to it")
+
+    @field_validator("seal_public_key")
+    @classmethod
+    def _is_a_key(cls, text: str) -> str:
+        public_key(text)
+        return text
+
+
+class OpenSettings(Block):
+    """What opens sealed logins, for the fetcher alone."""
+
+    seal_private_keys: list[SecretStr] = Field(
+        min_length=1, description="keys that open sealed passwords, base64, as a JSON list; several allow rotation"
+    )
+
+    @field_validator("seal_private_keys")
+    @classmethod
+    def _are_keys(cls, texts: list[SecretStr]) -> list[SecretStr]:
+        for text in texts:
+            private_key(text.get_secret_value())
+        return texts
 
 
 S = TypeVar("S", bound=Block)

@@ -1,17 +1,13 @@
 """The fetcher's settings."""
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field
 
-from shared.sealing import private_key
-from shared.settings import BlobSettings, ReachSettings, ServiceSettings
+from shared.settings import BlobSettings, OpenSettings, ReachSettings, ServiceSettings
 
 
-class Settings(ServiceSettings, BlobSettings, ReachSettings):
+class Settings(ServiceSettings, BlobSettings, ReachSettings, OpenSettings):
     """Read from the environment once, at start."""
 
-    seal_private_keys: list[SecretStr] = Field(
-        min_length=1, description="keys that open sealed passwords, base64, as a JSON list; several allow rotation"
-    )
     fetch_threads: int = Field(default=4, ge=1, description="files fetched at once")
     test_threads: int = Field(default=2, ge=1, description="connection tests made at once")
     connect_seconds: float = Field(default=10, gt=0, description="time for connecting and the key exchange")
@@ -28,10 +24,3 @@ class Settings(ServiceSettings, BlobSettings, ReachSettings):
     max_resumes: int = Field(default=10, ge=0, description="logins to go on with a download that broke off")
     resume_pause_seconds: float = Field(default=2, ge=0, description="wait before each of them")
     preview_bytes: int = Field(default=262_144, ge=1, description="how much of a tested file is brought for a preview")
-
-    @field_validator("seal_private_keys")
-    @classmethod
-    def _are_keys(cls, texts: list[SecretStr]) -> list[SecretStr]:
-        for text in texts:
-            private_key(text.get_secret_value())
-        return texts

@@ -2,18 +2,16 @@
 
 from datetime import timedelta
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from services.scheduler.core.cadence import Patience
 from services.scheduler.core.fairness import Caps
-from shared.sealing import public_key
-from shared.settings import DatabaseSettings, ReachSettings, ServiceSettings
+from shared.settings import DatabaseSettings, ReachSettings, SealSettings, ServiceSettings
 
 
-class Settings(ServiceSettings, DatabaseSettings, ReachSettings):
+class Settings(ServiceSettings, DatabaseSettings, ReachSettings, SealSettings):
     """Read from the environment once, at start."""
 
-    seal_public_key: str = Field(description="the fetcher's public key, base64; passwords are sealed to it")
     report_threads: int = Field(default=4, ge=1, description="threads that take the fetchers' reports")
     tick_seconds: float = Field(default=0.25, gt=0, description="how often due connectors are looked for")
     sweep_seconds: float = Field(default=5.0, gt=0, description="how often runs past their lease are looked for")
@@ -32,12 +30,6 @@ class Settings(ServiceSettings, DatabaseSettings, ReachSettings):
     pause_failures: int = Field(default=10, ge=1, description="failures in a row before a connector is paused")
     pause_days: float = Field(default=7, gt=0, description="days that they last before it is paused")
     test_timeout_seconds: float = Field(default=30, gt=0, description="a connection test is answered by then")
-
-    @field_validator("seal_public_key")
-    @classmethod
-    def _is_a_key(cls, text: str) -> str:
-        public_key(text)
-        return text
 
     @property
     def caps(self) -> Caps:

@@ -16,7 +16,9 @@ MOST_ITERATIONS = 1_000_000  # of PBKDF2: 0.2 to 0.5 s in which no other thread 
 _MOST_BYTES = 6_000  # an RSA key of 8,192 bits takes 4,700, and there may be a comment
 _BLOCK = re.compile(
     r"-----BEGIN (?P<label>(?:OPENSSH |ENCRYPTED |RSA |EC )?PRIVATE KEY)-----\n"
-    r"(?P<headers>Proc-Type: ?4,ENCRYPTED\nDEK-Info: ?[A-Z0-9-]+,[0-9A-Fa-f]+\n\n)?"
+    r"(?P<headers>Proc-Type: ?4,ENCRYPTED\nDEK-Info: ?"
+    # Too short an initial value makes the library that decrypts panic, which is no Exception.
+    r"(?:AES-[A-Z0-9-]+,[0-9A-Fa-f]{32}|(?!AES-)[A-Z0-9-]+,[0-9A-Fa-f]{16})\n\n)?"
     r"(?P<body>[A-Za-z0-9+/=\n]+)\n"
     r"-----END (?P=label)-----"
 )

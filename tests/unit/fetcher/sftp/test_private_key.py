@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import re
 import subprocess
 import time
 
@@ -87,6 +88,13 @@ def test_a_key_that_openssl_encrypts_is_read() -> None:
     made = subprocess.run(command, input=plain, capture_output=True, text=True, check=True).stdout
 
     assert read_key(made, "right").get_name() == "ecdsa-sha2-nistp256"
+
+
+@pytest.mark.parametrize("length", [2, 16, 30, 34])
+def test_an_initial_value_of_another_length_is_damage(length: int) -> None:
+    text = private_key("rsa-2048", "pem", "right")
+    assert re.search(r"DEK-Info: AES-[0-9]+-CBC,[0-9A-F]{32}\n", text)
+    assert "damaged" in refusal(re.sub(r"CBC,[0-9A-F]{32}", "CBC," + "A" * length, text))
 
 
 def test_only_what_was_measured_is_opened() -> None:
