@@ -81,6 +81,25 @@ def test_what_cannot_be_opened_stays_and_is_named_and_costs_no_other(logins: Log
     assert (found.done, logins.opened(good, NEW), logins.opened(lost, LOST)) == (1, "c", "a")
 
 
+def test_a_login_that_an_admin_enters_at_the_same_moment_wins(logins: Logins, database_url: str) -> None:
+    connector_id = logins.add("before", OLD)
+
+    class Interrupted(Opener):
+        """Opens a login while an admin enters another one."""
+
+        def open(self, sealed: str, place: Place) -> str:
+            """The secret."""
+            entered = seal("entered", place, NEW.public_key)
+            logins.desk.all("update connectors set sealed_password = %(new)s", new=entered)
+            return super().open(sealed, place)
+
+    with connect(database_url, name="test") as db:
+        found = reseal(db, Interrupted([OLD, NEW]), NEW.public_key)
+
+    assert found.done == 0
+    assert logins.opened(connector_id, NEW) == "entered"
+
+
 def test_the_command_says_what_it_did_and_no_secret(logins: Logins) -> None:
     logins.add("canary-5d1f", OLD)
     lost = logins.add("canary-5d1f", LOST)
