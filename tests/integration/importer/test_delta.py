@@ -88,6 +88,18 @@ class TestMissingRows:
         assert cities(imports) == {"Acme": "Lyon", "Bolt": "Edited", "Core": "Edited"}
 
 
+class TestDamage:
+    def test_a_blob_that_was_damaged_at_rest_is_fetched_again_and_nothing_of_it_counts(
+        self, imports: Imports, connector_id: UUID
+    ) -> None:
+        request = imports.request(bytes(Change(1, {"City": "Nice"})(FILE)), connector_id)
+        blob = imports.blob_file(request)
+        blob.write_bytes(blob.read_bytes().replace(b"Nice", b"Nyce"))
+        imports.handler.on_import(request)
+        assert imports.run(request.run_id)["stage"] == "waiting"
+        assert cities(imports) == {"Acme": "Lyon", "Bolt": "Paris", "Core": "Lille"}
+
+
 class TestEncodings:
     def test_one_that_only_the_end_of_the_file_tells_is_found_before_anything_is_merged(self, imports: Imports) -> None:
         # Given a file whose first two MiB are plain ASCII, though it is none
