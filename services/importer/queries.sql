@@ -138,7 +138,7 @@ returning t.reply_to, t.connector_id,
           (select csv_options from connectors c where c.org_id = t.org_id and c.id = t.connector_id) as csv_options
 
 -- name: lock_garbage
-select pg_try_advisory_xact_lock(7240915003) as got
+select pg_try_advisory_xact_lock(7240915004) as got
 
 -- name: needed_blobs
 -- Of these keys those that somebody refers to. Files of one content are one blob, also of several connectors: each of

@@ -9,6 +9,7 @@ import pytest
 from psycopg_pool import ConnectionPool
 
 from services.importer.garbage import Garbage
+from services.scheduler.admission_store import AdmissionStore
 from shared.blobs import Blobs, Stored
 from shared.database import Db
 from shared.metrics import Metrics
@@ -162,11 +163,24 @@ def test_while_another_importer_sweeps_this_one_does_not(
     imports.blobs.stage([b"left behind"])
     grow_old(imports)
     with connections.connection() as db:
-        db.execute("select pg_advisory_xact_lock(7240915003)")
+        db.execute("select pg_advisory_xact_lock(7240915004)")
         garbage.step()
     assert len(blobs(imports, "incoming")) == 1
 
     garbage.step()
+    assert blobs(imports, "incoming") == set()
+
+
+def test_a_sweep_does_not_wait_for_a_scheduler_that_admits_looks_nor_holds_it_up(
+    connections: ConnectionPool[Db], imports: Imports, garbage: Garbage
+) -> None:
+    imports.blobs.stage([b"left behind"])
+    grow_old(imports)
+    with connections.connection() as db:
+        AdmissionStore(db).lock()
+
+        garbage.step()
+
     assert blobs(imports, "incoming") == set()
 
 
