@@ -1,9 +1,7 @@
 """What we compare ourselves with, the `sftp` command, and the private servers on which both are measured."""
 
 import os
-import socket
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,7 +9,7 @@ from pathlib import Path
 
 from deploy.local.servers.sftp_server import SftpServer
 from deploy.local.servers.sshd import Sshd
-from tests.bench.delay import serve
+from tests.proxy import Proxy
 
 PASSWORD = "bench"
 PATH = "/exports/leads.csv"
@@ -54,7 +52,6 @@ def server(home: Path, mebibytes: int, kind: type[SftpServer] = Sshd) -> SftpSer
 @contextmanager
 def far(port: int, milliseconds: int) -> Iterator[int]:
     """The port of a server behind so long a round trip."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        delay = (listener, ("127.0.0.1", port), milliseconds / 2000)
-        threading.Thread(target=serve, args=delay, daemon=True).start()
-        yield listener.getsockname()[1] if milliseconds else port
+    with Proxy(("127.0.0.1", port)) as proxy:
+        proxy.both(delay=milliseconds / 2000)
+        yield proxy.port if milliseconds else port
