@@ -5,9 +5,12 @@ COMPILE := .local/uv/bin/uv pip compile pyproject.toml --universal --python-vers
 
 # The rows of the large file of bench-memory.
 ROWS := 10000000
+# How long soak takes, and the seed of its first exercise if one is to be repeated.
+MINUTES := 30
+SEED :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-faults bench bench-imports bench-memory bench-schedule lock clean
+.PHONY: help setup demo up down test test-faults soak bench bench-imports bench-memory bench-schedule lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -27,8 +30,11 @@ down: ## Stop what "make up" started
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
-test-faults: setup ## Kill and fail services at every named point (a minute and a half)
+test-faults: setup ## Inject every fault with three seeds each and check the ledger (MINUTES_OF_FAULTS minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 tests/faults
+
+soak: setup ## Inject two or three faults at a time, drawn at random (MINUTES=30; SEED=n repeats an exercise)
+	@$(PYTHON) -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 bench: setup ## Compare downloads and polls with OpenSSH's own client (takes four minutes, wants an idle machine)
 	@$(PYTHON) -m tests.bench.download

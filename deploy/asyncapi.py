@@ -19,7 +19,7 @@ from shared.contracts import EVENTS_EXCHANGE, JOBS, TOLD, UI_EVENTS, UI_EXCHANGE
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 
 _HEADER = "# Written by `python -m deploy.asyncapi` from shared/contracts.py: change it there.\n"
-_VERSION = "1.3.0"  # of the contracts: the second number grows with each field or message that is added
+_VERSION = "1.4.0"  # of the contracts: the second number grows with each field or message that is added
 _DESCRIPTION = f"""\
 Keeps Leadbay's leads in sync with a CSV file on a customer's SFTP server. All messages travel over RabbitMQ.
 
@@ -46,6 +46,7 @@ _QUEUES = {
     "sftp.import.large": "The same for a large file, apart from the small ones so that these do not wait for it.",
     "sftp.preview": "Fetcher to importer: the beginning of a tested file, apart from the imports.",
     "sftp.reports": "Fetcher to scheduler: progress and answers.",
+    "sftp.removal": "Scheduler to importer, and importer to importer: the next slice of an organisation to be removed.",
 }
 _ENVELOPE = {
     "type": "object",

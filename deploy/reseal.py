@@ -11,7 +11,7 @@ from uuid import UUID
 
 from nacl.public import PublicKey
 
-from shared.database import Db, Row, connect
+from shared.database import Db, Row, connect, see, see_all
 from shared.errors import SecretUnreadable
 from shared.sealing import Opener, Place, key_id, private_key, public_key, seal
 from shared.settings import DatabaseSettings, OpenSettings, SealSettings, load
@@ -59,15 +59,23 @@ def reseal(db: Db, opener: Opener, key: PublicKey) -> Resealed:
                 found.as_they_are += 1
                 continue
             values = {"id": row["id"], "old": old, "new": seal(secret, place, key)}
-            found.done += db.execute(_REPLACE[column], values).rowcount
+            with db.transaction():
+                see(db, row["org_id"])
+                found.done += db.execute(_REPLACE[column], values).rowcount
     return found
 
 
 def _logins(db: Db) -> Iterator[Row]:
     after = UUID(int=0)
-    while page := db.execute(_LOGINS, {"after": after, "page": _PAGE}).fetchall():
+    while page := _page(db, after):
         yield from page
         after = page[-1]["id"]
+
+
+def _page(db: Db, after: UUID) -> list[Row]:
+    with db.transaction():
+        see_all(db)
+        return db.execute(_LOGINS, {"after": after, "page": _PAGE}).fetchall()
 
 
 def main() -> None:

@@ -1,22 +1,33 @@
 """The blob store: files kept under their own SHA-256, on any object store that one URL names."""
 
 import hashlib
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import obstore
+import structlog
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from shared.errors import BlobCorrupt, BlobMissing
+from shared.errors import BlobCorrupt, BlobMissing, BlobsUnavailable
 from shared.ids import new_id
+
+log = structlog.get_logger()
 
 _CHUNK = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PART = 4 * 1024 * 1024  # asked of the store at once
 _READ = 1024 * 1024
+_PATIENCE = 30.0
+_RETRIES = 5
+_COPY_PATIENCE = 10  # a copy within the store takes the longer the larger the file is
 _INCOMING = "incoming"
+# What of an error's text is told: the rest may quote the store's answer, a key or a folder.
+_REASON = re.compile(r"HTTP error: [a-z ]+|status code: \d{3}|[A-Z][a-z -]+ \(os error \d+\)")
 # What the keys of all blobs begin with: nothing else in the store is ours.
 KINDS = ("org", "rejects", "fingerprints", "preview", _INCOMING)
 
@@ -51,69 +62,130 @@ class Stored:
 
 
 class Blobs:
-    """Write aside, rename when whole, verify on read."""
+    """Write aside, rename when whole, verify on read.
 
-    def __init__(self, url: str) -> None:
-        self._store: ObjectStore = _store(url)
+    BlobsUnavailable where the store is away, full or read-only; what it refuses is raised as it is. A request that is
+    not answered is given up after `patience` seconds, and so is one that fails, after a few more tries.
+    """
+
+    def __init__(self, url: str, patience: float = _PATIENCE) -> None:
+        self._store = _store(url, patience)
+        self._copying = _store(url, patience * _COPY_PATIENCE)
+        self._incoming = Path(url.removeprefix("file://")) / _INCOMING if url.startswith("file://") else None
 
     def stage(self, chunks: Iterable[bytes]) -> str:
         """Write the bytes aside and return their temporary key. An exception of `chunks` leaves nothing behind."""
         key = f"{_INCOMING}/{new_id()}"
-        obstore.put(self._store, key, iter(chunks), chunk_size=_CHUNK, max_concurrency=1)
+        with _available():
+            obstore.put(self._store, key, iter(chunks), chunk_size=_CHUNK, max_concurrency=1)
         return key
 
     def keep(self, staged: str, key: str) -> None:
         """Give staged bytes their final name, or drop them; the same bytes may be kept again."""
         try:
-            obstore.rename(self._store, staged, key, overwrite=True)
+            with _available():
+                obstore.rename(self._copying, staged, key, overwrite=True)
         except Exception:
             with suppress(obstore.exceptions.BaseError):
                 self.drop(staged)
             raise
 
     def drop(self, staged: str) -> None:
-        """Forget bytes that are not needed, if they are there."""
-        with suppress(FileNotFoundError):
-            obstore.delete(self._store, staged)
+        """Forget bytes that are not needed, if they are there; a store that is away keeps them until they are swept."""
+        try:
+            self._delete(staged)
+        except BlobsUnavailable as error:
+            log.warning("blob.left", reason=str(error))
+
+    def _delete(self, key: str) -> None:
+        with _available(), suppress(FileNotFoundError):
+            obstore.delete(self._store, key)
 
     def listed(self, kind: str) -> Iterator[list[Stored]]:
         """All blobs of one of the kinds, a page at a time."""
-        for page in obstore.list(self._store, prefix=kind):
-            yield [Stored(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
+        with _available():
+            for page in obstore.list(self._store, prefix=kind):
+                yield [Stored(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
 
     def drop_unchanged(self, blob: Stored) -> bool:
         """Forget a blob that was listed, unless it was written again since; whether it is gone."""
         try:
-            if obstore.head(self._store, blob.key)["last_modified"] != blob.modified:
-                return False
+            with _available():
+                modified = obstore.head(self._store, blob.key)["last_modified"]
         except FileNotFoundError:
             return True
-        self.drop(blob.key)
+        # Of one blob, S3 tells whole seconds, where some stores list parts of them.
+        if modified not in (blob.modified, blob.modified.replace(microsecond=0)):
+            return False
+        self._delete(blob.key)
         return True
+
+    def drop_all(self, org_id: UUID) -> int:
+        """Forget every blob of an organisation; how many there were."""
+        count = 0
+        for kind in KINDS:
+            for page in self.listed(f"{kind}/{org_id}"):
+                for blob in page:
+                    self._delete(blob.key)
+                count += len(page)
+        return count
+
+    def drop_unfinished(self, before: datetime) -> None:
+        """Forget what killed processes have left half written in a folder before that time; no list shows it.
+
+        In a bucket it is no object, and the bucket's own rule for incomplete uploads removes it.
+        """
+        for path in self._incoming.glob("*#*") if self._incoming else ():
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                log.info("blob.unfinished_dropped", name=path.name)
 
     def read(self, key: str, checksum: str) -> Iterator[bytes]:
         """The blob's bytes; BlobMissing at once, BlobCorrupt at the end if they are not those of `checksum`."""
-        with _lost():
-            size = obstore.head(self._store, key)["size"]
-        return _verified(self._parts(key, size), checksum)
+        return _verified(self._parts(key, self._size(key)), checksum)
+
+    def _size(self, key: str) -> int:
+        with _available(), _lost():
+            return obstore.head(self._store, key)["size"]
 
     def _parts(self, key: str, size: int) -> Iterator[bytes]:
         # A stream of the store's would come in pieces of a few KiB from a folder, at a tenth of this speed.
         for start in range(0, size, _PART):
-            with _lost():
-                part = memoryview(obstore.get_range(self._store, key, start=start, end=min(start + _PART, size)))
+            part = self._part(key, start, min(start + _PART, size))
             for place in range(0, len(part), _READ):
                 yield bytes(part[place : place + _READ])
 
-    def ready(self) -> bool:
-        """Whether the store answers."""
+    def _part(self, key: str, start: int, end: int) -> memoryview:
         try:
+            with _available(), _lost():
+                return memoryview(obstore.get_range(self._store, key, start=start, end=end))
+        except BlobsUnavailable:
+            # A part that is not there any more is told in the same way as a store that is away.
+            if self._size(key) < end:
+                raise BlobCorrupt("a blob was cut off while it was read") from None
+            raise
+
+    def check(self) -> None:
+        """Return when the store answers."""
+        with _available(), suppress(FileNotFoundError):
             obstore.head(self._store, "ready")
-        except FileNotFoundError:
-            return True
-        except obstore.exceptions.BaseError:
+
+    def ready(self) -> bool:
+        """Whether the store answers, knows the bucket and lets us in."""
+        try:
+            list(self.listed("ready"))
+        except (obstore.exceptions.BaseError, BlobsUnavailable):
             return False
         return True
+
+
+@contextmanager
+def _available() -> Iterator[None]:
+    try:
+        yield
+    except obstore.exceptions.GenericError as error:
+        reason = _REASON.search(str(error))
+        raise BlobsUnavailable(reason[0] if reason else type(error).__name__) from None
 
 
 @contextmanager
@@ -133,7 +205,14 @@ def _verified(chunks: Iterable[bytes], checksum: str) -> Iterator[bytes]:
         raise BlobCorrupt("a blob's bytes changed at rest")
 
 
-def _store(url: str) -> ObjectStore:
+def _store(url: str, patience: float) -> ObjectStore:
     if url.startswith("file://"):
         return LocalStore(url.removeprefix("file://"), mkdir=True)
-    return from_url(url)
+    seconds = timedelta(seconds=patience)
+    # Options take the place of those in the environment.
+    plain = os.environ.get("AWS_ALLOW_HTTP", "").lower() == "true"
+    return from_url(
+        url,
+        client_options={"timeout": seconds, "allow_http": plain},
+        retry_config={"max_retries": _RETRIES, "retry_timeout": seconds},
+    )

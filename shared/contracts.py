@@ -216,6 +216,13 @@ class PreviewRequested(Job):
     whole_file: bool
 
 
+class RemovalRequested(Job):
+    """Scheduler to importer, and importer to importer: remove another slice of an organisation that was deleted."""
+
+    queue = "sftp.removal"
+    org_id: UUID
+
+
 JOBS: tuple[type[Job], ...] = (
     FetchRequested,
     FetchProgressed,
@@ -224,6 +231,7 @@ JOBS: tuple[type[Job], ...] = (
     ConnectionTestRequested,
     ConnectionTested,
     PreviewRequested,
+    RemovalRequested,
 )
 
 
@@ -381,6 +389,12 @@ class CustomFieldDeletedAsked(Asked):
     field_id: FieldId
 
 
+class OrganisationDeletedAsked(Asked):
+    """The organisation is gone: remove everything of it. Whatever it asks afterwards is refused."""
+
+    type = "organisation.deleted"
+
+
 UI_EVENTS: dict[str, type[Asked]] = {
     asked.type: asked
     for asked in (
@@ -395,6 +409,7 @@ UI_EVENTS: dict[str, type[Asked]] = {
         MappingSavedAsked,
         CustomFieldSavedAsked,
         CustomFieldDeletedAsked,
+        OrganisationDeletedAsked,
     )
 }
 SECRET_FIELDS = frozenset({"password", "private_key", "passphrase"})
@@ -716,6 +731,14 @@ class NotificationPushed(Told):
     bulk_progress: BulkProgress
 
 
+class OrganisationRemoved(Told):
+    """No table holds a row of the organisation any more, and the blob store no file."""
+
+    type = "organisation.removed"
+    leads: int
+    blobs: int
+
+
 TOLD: tuple[type[Told], ...] = (
     Refused,
     Tested,
@@ -738,6 +761,7 @@ TOLD: tuple[type[Told], ...] = (
     MappingSaved,
     CustomFieldKept,
     NotificationPushed,
+    OrganisationRemoved,
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from psycopg import Connection
@@ -16,6 +17,9 @@ from shared.errors import DatabaseUnavailable, describe
 Row = dict[str, Any]
 Db = Connection[DictRow]
 
+# A pool whose attempts fail waits twice as long before each next one, up to minutes: after so many seconds it gives up,
+# and begins anew.
+_RECONNECT_SECONDS = 2.0
 # Limits on the server's side: a worker that hangs must not hold locks for ever.
 _OPTIONS = "-c lock_timeout=60s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
 _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "connect_timeout": 10}
@@ -23,6 +27,15 @@ _KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_cou
 
 def pool(url: str, *, name: str, size: int) -> ConnectionPool[Db]:
     """An open pool of up to `size` connections; each is checked before it is lent."""
+
+    def check(connection: Db) -> None:
+        try:
+            ConnectionPool.check_connection(connection)
+        except psycopg.Error:
+            # Where one is broken all may be, and the pool waits longer after each that it finds.
+            made.drain()
+            raise
+
     made: ConnectionPool[Db] = ConnectionPool(
         url,
         kwargs={
@@ -34,7 +47,10 @@ def pool(url: str, *, name: str, size: int) -> ConnectionPool[Db]:
         min_size=1,
         max_size=size,
         timeout=30.0,
-        check=ConnectionPool.check_connection,
+        reconnect_timeout=_RECONNECT_SECONDS,
+        # Whoever waits for a connection is remembered then, and no attempt is under way.
+        reconnect_failed=ConnectionPool.check,
+        check=check,
         name=name,
         open=True,
     )
@@ -54,11 +70,64 @@ def connect(url: str, *, name: str) -> Db:
 
 
 @contextmanager
+def organisation(connections: ConnectionPool[Db], org_id: UUID, *, timeout: float | None = None) -> Iterator[Db]:
+    """A connection whose transaction sees and writes the rows of one organisation alone."""
+    with connections.connection(timeout) as db:
+        see(db, org_id)
+        yield db
+
+
+@contextmanager
+def every_organisation(connections: ConnectionPool[Db]) -> Iterator[Db]:
+    """A connection whose transaction sees and writes all rows; an importer's role gets none of them."""
+    with connections.connection() as db:
+        see_all(db)
+        yield db
+
+
+def see(db: Db, org_id: UUID) -> None:
+    """Begin a transaction about one organisation, or go on with one. The next one begins without any."""
+    _set(db, "org_id", str(org_id))
+
+
+def see_all(db: Db) -> None:
+    """Begin a transaction about all organisations."""
+    _set(db, "every_organisation", "on")
+
+
+@contextmanager
+def seeing_all(db: Db) -> Iterator[None]:
+    """Within it a transaction about one organisation sees the others too, to look alone: what it writes is undone."""
+    with db.transaction(force_rollback=True):
+        see_all(db)
+        yield
+
+
+def _set(db: Db, name: str, value: str) -> None:
+    # For the transaction alone: behind a pooler the session may be somebody else's next.
+    db.execute("select set_config('sftp_connector.' || %s, %s, true)", [name, value])
+
+
+# What it is that PostgreSQL cannot do just now, and another time can: it is away, full, a standby, or has a deadlock.
+AWAY = (
+    psycopg.OperationalError,
+    psycopg.errors.ReadOnlySqlTransaction,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether it says nothing about the work in hand; too much memory or too complex a statement may come from that."""
+    state = getattr(error, "sqlstate", None) or ""
+    return isinstance(error, AWAY) and not state.startswith(("53200", "54"))
+
+
+@contextmanager
 def reachable() -> Iterator[None]:
     """What PostgreSQL's absence, a lock that took too long or a deadlock raises, as DatabaseUnavailable: try again."""
     try:
         yield
-    except psycopg.OperationalError as error:
+    except AWAY as error:
         raise DatabaseUnavailable(describe(error)) from None
 
 

@@ -182,6 +182,7 @@ CODES: dict[str, Advice] = {
     ),
     "too_large": Advice("A line of the file is too long.", "Check that the file is a CSV file.", TryAgain.CHANGED),
     "admin_only": Advice("Only admins may manage connectors.", "Ask an admin of your organisation.", TryAgain.CHANGED),
+    "organisation_deleted": Advice("This organisation was deleted.", "Nothing to do.", TryAgain.CHANGED),
     "connector_not_found": Advice(
         "This organisation has no such connector.", "Reload the list of integrations.", TryAgain.CHANGED
     ),
@@ -229,6 +230,10 @@ class DatabaseUnavailable(Unavailable):
 
 class BusUnavailable(Unavailable):
     """RabbitMQ did not take the message: it may be down or blocked. Nothing was lost; try again."""
+
+
+class BlobsUnavailable(Unavailable):
+    """The blob store does not answer, or cannot write just now; the reason names no key and no secret."""
 
 
 class BadMessage(ConnectorError):

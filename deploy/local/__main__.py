@@ -17,16 +17,21 @@ _ORGANISATION = UUID("00000000-0000-7000-8000-000000000001")
 _ACCOUNT = {"crm": "crm"}
 
 
+def _servers() -> Servers:
+    return Servers(_HOME, _ACCOUNT, die_with_parent=False)
+
+
 def _stack() -> Stack:
-    servers = Servers(_HOME, _ACCOUNT, die_with_parent=False)
-    return Stack(servers, _HOME / "stack", "leadbay", die_with_parent=False)
+    return Stack(_servers(), _HOME / "stack", "leadbay", die_with_parent=False)
 
 
 def up() -> int:
     """Start the stack, or what is missing of it, and say where everything is."""
     stack = _stack()
-    stack.servers.start()
-    if not (stack.home / "seal.key").exists():
+    _servers().start()
+    if (stack.home / "seal.key").exists():
+        stack.upgrade()
+    else:
         stack.prepare()
         stack.servers.sshd.put("/exports/leads.csv", b"Company,Website\nAcme,acme.example\n")
     services = stack.start()
@@ -50,7 +55,7 @@ def down() -> int:
     for name in SERVICES:
         stack.service(name) if (stack.home / "seal.key").exists() else None
     stack.stop()
-    stack.servers.stop()
+    _servers().stop()
     return 0
 
 

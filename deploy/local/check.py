@@ -13,7 +13,7 @@ _STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("lint", ("ruff", "check", "--quiet", ".")),
     ("types", ("mypy", "shared", "services", "deploy", "tests")),
     ("boundaries", ("lint-imports", "--no-logo")),
-    ("tests", ("pytest", "--quiet", "--durations=10", "--numprocesses=2", "--dist=loadfile", "--ignore=tests/faults")),
+    ("tests", ("pytest", "--quiet", "--durations=10", "--numprocesses=2", "--dist=loadfile", "-m", "not slow")),
 )
 
 

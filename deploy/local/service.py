@@ -23,7 +23,7 @@ class Service(Server):
     def __init__(self, name: str, home: Path, environment: Mapping[str, str], *, die_with_parent: bool = True) -> None:
         super().__init__(name, home, port=None, mark=f"services.{name}")
         self._module = f"services.{name}"
-        self._environment = environment
+        self._environment = dict(environment)
         self._die_with_parent = die_with_parent
 
     @property
@@ -52,6 +52,19 @@ class Service(Server):
         """With what the last run of the service ended, if this interpreter saw it end."""
         return self._process.exit_code
 
+    def set_environment(self, **variables: str) -> None:
+        """Add variables that are no settings of ours, before the start."""
+        self._environment |= variables
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, while the service runs."""
+        return self._process.pid
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the service a signal, without waiting for what it does."""
+        self._process.signal(number)
+
     def terminate(self) -> None:
         """Ask the service to stop, without waiting for it."""
         self._process.signal(signal.SIGTERM)
@@ -65,7 +78,8 @@ class Service(Server):
         self._process.signal(signal.SIGCONT)
 
     def _launch(self) -> None:
-        command = [sys.executable, "-m", self._module]
+        # Not from the folder that the caller happens to be in
+        command = [sys.executable, "-P", "-m", self._module]
         if self._die_with_parent:
             command = ended_with_owner(command, signal.SIGKILL)
         own = {
@@ -74,7 +88,7 @@ class Service(Server):
             "PYTHONPATH": str(ROOT),
             "PATH": os.environ["PATH"],
         }
-        self._process.start(command, env={**self._environment, **own})
+        self._process.start(command, env={**own, **self._environment})
 
     def _answers(self) -> bool:
         try:

@@ -44,6 +44,7 @@ missing_packages() {
     exists /usr/lib/proftpd/mod_sftp.so || echo proftpd-mod-crypto
     on_path dropbearconvert || echo dropbear-bin
     on_path openssl || echo openssl
+    exists '/usr/lib/*/faketime/libfaketime.so.1' || echo libfaketime
 }
 
 as_root() {

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from nacl.public import PrivateKey
 
@@ -18,6 +18,16 @@ from deploy.local.service import Service
 from shared.migrate import migrate
 
 SERVICES = ("scheduler", "fetcher", "importer")
+# The database's users, by who they are.
+ROLES = {name: f"sftp_connector_{name}" for name in ("scheduler", "importer", "operator")}
+
+
+class RunningServers(Protocol):
+    """What a stack stands on, whoever started it."""
+
+    postgres: Postgres
+    rabbitmq: Rabbitmq
+    sshd: Sshd
 
 
 class Servers:
@@ -56,7 +66,7 @@ class Stack:
 
     def __init__(
         self,
-        servers: Servers,
+        servers: RunningServers,
         home: Path,
         name: str,
         *,
@@ -75,9 +85,13 @@ class Stack:
         """Make the database, with its schema, and the virtual host; both empty."""
         self.home.mkdir(parents=True, exist_ok=True)
         self.servers.postgres.create_database(self.name, template=template)
-        if template is None:
-            migrate(self.database_url)
+        self.upgrade()
         self.servers.rabbitmq.create_vhost(self.name)
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date, and let the services' roles in."""
+        migrate(self.database_url)
+        self.servers.postgres.let_in(*ROLES.values())
 
     def forget(self) -> None:
         """Drop the database and the virtual host."""
@@ -86,7 +100,7 @@ class Stack:
 
     @property
     def database_url(self) -> str:
-        """The stack's database."""
+        """The stack's database, for whoever may do anything with it."""
         return self.servers.postgres.dsn(self.name)
 
     @property
@@ -106,8 +120,8 @@ class Stack:
     def environment(self, service: str) -> dict[str, str]:
         """The settings of a service, as environment variables; each gets only what it needs."""
         settings: dict[str, object] = {"amqp_url": self.amqp_url + "?heartbeat=10&blocked_connection_timeout=10"}
-        if service in {"scheduler", "importer"}:
-            settings["database_url"] = self.database_url
+        if service in ROLES:
+            settings["database_url"] = self.servers.postgres.dsn(self.name, user=ROLES[service])
         if service in {"fetcher", "importer"}:
             settings["blob_url"] = f"file://{self.blobs}"
         if service == "scheduler":

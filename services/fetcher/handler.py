@@ -29,6 +29,7 @@ from shared.contracts import (
     FetchRequested,
     ImportRequested,
 )
+from shared.errors import BlobsUnavailable
 from shared.failpoints import failpoint
 from shared.metrics import Metrics
 from shared.sealing import Opener
@@ -60,6 +61,8 @@ class Handler:
 
     def on_fetch(self, request: FetchRequested) -> None:
         """Look, and answer: ImportRequested when the content changed, FetchReported otherwise."""
+        # No customer's server is asked for what could not be kept, and the run is not begun: it waits as it is.
+        self._blobs.check()
         send_hint(self._sender, FetchProgressed(run_id=request.run_id, phase="started"))
         visit = self._visit(
             request.endpoint, request.org_id, request.connector_id, seconds=self._settings.fetch_seconds
@@ -69,6 +72,11 @@ class Handler:
                 answer = self._look(request, visit)
         except LookFailed as failure:
             answer = answers.failed(request, visit.seen, failure)
+        except BlobsUnavailable:
+            # The job is tried again; until then its run is not lost, and nothing counts against it.
+            waits = FetchProgressed(run_id=request.run_id, phase="downloading", received_bytes=visit.received)
+            send_hint(self._sender, waits)
+            raise
         self._sender.send(answer)
         failpoint("fetch.answered")
         self._count(answer)

@@ -7,10 +7,11 @@ from services.importer.handler import Handler
 from services.importer.lease import Leases
 from services.importer.memory import tune
 from services.importer.preview import Previews
+from services.importer.removal import Removals
 from services.importer.settings import Settings
 from shared.blobs import Blobs
 from shared.bus.jobs import Lane, quiet_libraries
-from shared.contracts import LARGE_IMPORTS, ImportRequested, PreviewRequested
+from shared.contracts import LARGE_IMPORTS, ImportRequested, PreviewRequested, RemovalRequested
 from shared.database import answers, pool
 from shared.metrics import Metrics
 from shared.process import Loop, serve
@@ -26,11 +27,12 @@ def main() -> None:
     tune()
     metrics = Metrics(CollectorRegistry())
     blobs = Blobs(settings.blob_url)
-    size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 3
+    size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 4
     with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
         leases = Leases(connections, settings.lease_seconds)
         handler = Handler(settings, connections, blobs, leases, metrics)
         previews = Previews(settings, connections, blobs)
+        removals = Removals(connections, blobs, metrics)
         garbage = Garbage(settings, connections, blobs, metrics)
         amqp = settings.amqp_url.get_secret_value()
         lanes = {ImportRequested.queue: settings.import_threads, LARGE_IMPORTS: settings.large_import_threads}
@@ -44,6 +46,7 @@ def main() -> None:
                     if threads
                 ),
                 Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads),
+                Lane(amqp, {RemovalRequested: removals.on_removal}, threads=1),
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
                 Loop("garbage", garbage.step, idle_seconds=settings.blob_sweep_seconds),
             ],

@@ -112,6 +112,9 @@ def load(blobs: Blobs, kept: Mapping[str, Any]) -> Fingerprints | None:
             return found
     except (BlobMissing, BlobCorrupt) as error:
         reason = str(error)
+    except BaseException:
+        found.__exit__(None, None, None)
+        raise
     found.__exit__(None, None, None)
     log.warning("fingerprints.unusable", reason=reason)
     return None

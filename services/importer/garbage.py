@@ -1,6 +1,9 @@
 """Removes blobs that nobody needs any more from the blob store."""
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import structlog
 from psycopg_pool import ConnectionPool
@@ -8,7 +11,7 @@ from psycopg_pool import ConnectionPool
 from services.importer.settings import Settings
 from services.importer.store import SQL
 from shared.blobs import KINDS, Blobs, Stored
-from shared.database import Db
+from shared.database import Db, see
 from shared.metrics import Metrics
 
 log = structlog.get_logger()
@@ -37,6 +40,7 @@ class Garbage:
                 return
             for kind in KINDS:
                 self._sweep(db, kind)
+            self._blobs.drop_unfinished(datetime.now(UTC) - self._young)
 
     def _sweep(self, db: Db, kind: str) -> None:
         kept = dropped = 0
@@ -53,6 +57,24 @@ class Garbage:
     def _useless(self, db: Db, page: list[Stored]) -> list[Stored]:
         old_since = datetime.now(UTC) - self._young
         old = [blob for blob in page if blob.modified < old_since]
-        rows = db.execute(SQL["needed_blobs"], {"keys": [blob.key for blob in old], **self._retention})
-        needed = {row["key"] for row in rows}
+        needed = self._needed(db, [blob.key for blob in old])
         return [blob for blob in old if blob.key not in needed]
+
+    def _needed(self, db: Db, keys: list[str]) -> set[str]:
+        """Those of the keys that somebody refers to: each organisation is asked for its own."""
+        needed: set[str] = set()
+        for org_id, own in _by_organisation(keys).items():
+            see(db, org_id)
+            rows = db.execute(SQL["needed_blobs"], {"keys": own, **self._retention})
+            needed.update(row["key"] for row in rows)
+        return needed
+
+
+def _by_organisation(keys: Iterable[str]) -> dict[UUID, list[str]]:
+    """The keys by the organisation that each names; one that names none, as below `incoming/`, is nobody's."""
+    found: dict[UUID, list[str]] = {}
+    for key in keys:
+        with suppress(ValueError):
+            _kind, org_id, _name = key.split("/")
+            found.setdefault(UUID(org_id), []).append(key)
+    return found

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import structlog
+from psycopg.errors import ForeignKeyViolation
 from psycopg_pool import ConnectionPool
 
 from services.importer import told
@@ -19,7 +20,7 @@ from services.importer.store import Claim, Store
 from services.importer.text import FileRefused
 from shared.blobs import Blobs, blob_key
 from shared.contracts import ImportRequested
-from shared.database import Db, reachable
+from shared.database import Db, organisation, reachable
 from shared.errors import BlobCorrupt, BlobMissing, Fenced
 from shared.failpoints import failpoint
 from shared.metrics import Metrics
@@ -43,13 +44,17 @@ class Handler:
     @reachable()
     def on_import(self, request: ImportRequested) -> None:
         """Import the file if the run is still to be done; a repeated or late request changes nothing."""
-        with self._pool.connection() as db:
+        with organisation(self._pool, request.org_id) as db:
             store = Store(db)
             claim = store.claim(request, self._settings.lease_seconds)
             waits = claim is None and store.awaits_turn(request.run_id)
+            removed = claim is None and store.is_removed(request.org_id)
         if waits:
             log.info("import.awaits_turn")
             return
+        if removed:
+            # A fetcher was at work when the organisation was deleted.
+            self._blobs.drop(request.blob)
         if claim is None:
             self._metrics.stale.labels("import_request").inc()
             log.info("import.not_claimed")
@@ -59,12 +64,12 @@ class Handler:
                 self._import_or_refuse(claim)
             except (BlobMissing, BlobCorrupt) as error:
                 log.error("blob.unusable", reason=str(error))
-                with self._pool.connection() as db:
+                with organisation(self._pool, claim.org_id) as db:
                     Store(db).send_back(claim)
             except Fenced as error:
                 self._metrics.stale.labels("import").inc()
                 log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
-                with self._pool.connection() as db:
+                with organisation(self._pool, claim.org_id) as db:
                     Store(db).hand_on(claim.org_id)
 
     def _import_or_refuse(self, claim: Claim) -> None:
@@ -81,7 +86,7 @@ class Handler:
 
     def _import(self, claim: Claim) -> None:
         """All between the first row and the final event is one transaction: all of it happens, or nothing."""
-        with self._pool.connection() as db:
+        with organisation(self._pool, claim.org_id) as db:
             store = Store(db)
             mapping = store.mapping(claim.org_id)
             # A large file takes minutes to look through, and PostgreSQL ends a transaction that is idle for so long.
@@ -112,18 +117,18 @@ class Handler:
             alive=lambda: self._leases.check(claim),
             progress=lambda lines: Progress(self._pool, claim, lines),
         )
-        ending = made.run()
         try:
-            self._finish(store, claim, ending)
-        except Fenced:
-            if made.kept:
-                self._blobs.drop(made.kept)
-            raise
+            self._finish(store, claim, made.run())
+        except (Fenced, ForeignKeyViolation):
+            for key in made.kept:
+                self._blobs.drop(key)
+            # Of an organisation that was deleted not even the run is left.
+            raise Fenced("the run was taken over, cancelled or removed") from None
         if made.replaced:
             self._blobs.drop(made.replaced)
 
     def _refuse(self, claim: Claim, refusal: Refusal) -> None:
-        with self._pool.connection() as db:
+        with organisation(self._pool, claim.org_id) as db:
             store = Store(db)
             mapping = store.mapping(claim.org_id)
             version = mapping.version if mapping else 0

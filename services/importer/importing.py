@@ -26,6 +26,7 @@ from services.importer.source import Source, Sources
 from services.importer.store import Claim, Store
 from services.importer.text import FileRefused
 from shared.blobs import Blobs, blob_key, fingerprints_key, rejects_key
+from shared.database import see
 from shared.failpoints import failpoint
 
 log = structlog.get_logger()
@@ -65,9 +66,9 @@ class FileImport:
         self._alive = alive
         self._progress = progress
         self._sources = Sources(self._read, claim.csv, settings.limits(), mapping)
-        # Blobs that nobody needs any more: the one when this import is committed, the other when it is fenced.
+        # Blobs that nobody needs any more: the one when this import is committed, the others when it is fenced.
         self.replaced: str | None = None
-        self.kept: str | None = None
+        self.kept: list[str] = []
 
     def _read(self) -> Iterable[bytes]:
         chunks = self._blobs.read(blob_key(self._claim.org_id, self._claim.checksum), self._claim.checksum)
@@ -92,6 +93,8 @@ class FileImport:
             self._store.expect_uploads()
             reject_blob = self._keep_reject_file(reject_file)
             if self._claim.dry_run:
+                # What is still being written would come after the rollback, and stay.
+                leads.close()
                 self._store.db.rollback()
             else:
                 self._keep(after, source.recipe)
@@ -99,6 +102,7 @@ class FileImport:
         return Ending("succeeded", self._version, outcome=outcome, reading=source.reading, reject_blob=reject_blob)
 
     def _before(self, files: ExitStack) -> _Before | None:
+        see(self._store.db, self._claim.org_id)
         kept = self._store.fingerprints(self._claim.connector_id)
         self._store.db.commit()
         entries = load(self._blobs, kept) if kept else None
@@ -169,13 +173,14 @@ class FileImport:
             return None
         key = rejects_key(self._claim.org_id, self._claim.run_id, self._claim.attempt)
         self._blobs.keep(self._blobs.stage(reject_file.chunks()), key)
+        self.kept.append(key)
         return key
 
     def _keep(self, after: Fingerprints, recipe: str) -> None:
         """Leave the fingerprints to the next import, in the same transaction."""
         key = fingerprints_key(self._claim.org_id, self._claim.run_id, self._claim.attempt)
         checksum = after.keep(self._blobs, key)
-        self.kept = key
+        self.kept.append(key)
         self.replaced = self._store.keep_fingerprints(
             self._claim, blob=key, checksum=checksum, mapping_version=self._version, recipe=recipe
         )

@@ -163,17 +163,17 @@ insert into lead_keys (org_id, lead_id, key)
 select s.org_id, s.lead_id, s.key from staged_keys s join living l on l.id = s.lead_id order by s.key
 on conflict (org_id, key) do nothing
 
--- name: copy_leads
+-- name: insert_new
 -- Leads that the batch brings, with what belongs to them: this transaction looked for all of their keys, under the
--- organisation's lock, and made their ids, so nothing can be in their way.
-copy leads (org_id, id, name, website, location, street_num, street, postcode, city, sector, size, crm_id, siren, email,
-            owner, score, status, status_date, custom) from stdin
-
--- name: copy_contacts
-copy contacts (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin) from stdin
-
--- name: copy_keys
-copy lead_keys (org_id, lead_id, key) from stdin
+-- organisation's lock, and made their ids, so nothing can be in their way. They come by way of the staged rows, because
+-- PostgreSQL copies nothing straight into a table with row-level security.
+insert into leads (org_id, id, name, website, location, street_num, street, postcode, city, sector, size, crm_id, siren,
+                   email, owner, score, status, status_date, custom)
+select * from staged_leads;
+insert into contacts (org_id, lead_id, key, first_name, last_name, email, phone, phone_key, title, linkedin)
+select * from staged_contacts;
+insert into lead_keys (org_id, lead_id, key) select * from staged_keys;
+truncate staged_leads, staged_contacts, staged_keys
 
 -- name: stage_leads
 copy staged_leads from stdin

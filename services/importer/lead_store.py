@@ -11,7 +11,7 @@ from services.importer.core.identity import Known, Resolved
 from services.importer.core.issued import Issued
 from services.importer.core.merge import Batch
 from services.importer.core.people import Person, asked_for, contact_key, doubtful
-from shared.database import Db, Row, queries
+from shared.database import Db, Row, queries, see
 
 SQL = queries(Path(__file__).with_name("lead_queries.sql"))
 
@@ -45,6 +45,7 @@ class LeadStore:
 
     def begin_look(self) -> None:
         """Make room to look rows up, in a transaction that writes nothing."""
+        see(self._db, self._org_id)
         for name in ("plan_for_batches", "staging"):
             for statement in SQL[name].split(";"):
                 self._db.execute(statement)
@@ -108,13 +109,12 @@ class LeadStore:
     def _insert(self, batch: Batch) -> None:
         if self._issued is not None:
             self._issued.add([str(key) for _, key in (*batch.new_keys, *batch.keys)])
-        parts = {"copy_leads": batch.new_leads, "copy_contacts": batch.new_contacts, "copy_keys": batch.new_keys}
+        parts = {"stage_leads": batch.new_leads, "stage_contacts": batch.new_contacts, "stage_keys": batch.new_keys}
         blocks = [(name, block(rows, self._org_id.hex)) for name, rows in parts.items() if rows]
         self._settle()
-        self._written = self._writer.submit(self._write, blocks)
+        self._written = self._writer.submit(self._write_new, blocks)
 
     def _update(self, batch: Batch) -> set[UUID]:
-        self._run("clear_staging")
         for name, rows in (
             ("stage_leads", batch.leads),
             ("stage_contacts", batch.contacts),
@@ -131,6 +131,7 @@ class LeadStore:
             touched.update(row["lead_id"] for row in (self._run(statement) if rows else ()))
         if batch.keys:
             self._run("insert_keys")
+        self._run("clear_staging")
         return touched
 
     def _seek(self, asked: Iterable[tuple[str | None, str]]) -> None:
@@ -146,12 +147,16 @@ class LeadStore:
     def _copy(self, name: str, rows: Sequence[Cells]) -> None:
         self._settle()
         if rows:
-            self._write([(name, block(rows, self._org_id.hex))])
+            self._write(name, block(rows, self._org_id.hex))
 
-    def _write(self, blocks: Sequence[tuple[str, bytes]]) -> None:
+    def _write_new(self, blocks: Sequence[tuple[str, bytes]]) -> None:
         for name, data in blocks:
-            with self._db.cursor() as cursor, cursor.copy(SQL[name]) as copy:
-                copy.write(data)
+            self._write(name, data)
+        self._db.execute(SQL["insert_new"], prepare=False)
+
+    def _write(self, name: str, data: bytes) -> None:
+        with self._db.cursor() as cursor, cursor.copy(SQL[name]) as copy:
+            copy.write(data)
 
     def _settle(self) -> None:
         written, self._written = self._written, None

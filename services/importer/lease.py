@@ -9,8 +9,8 @@ import structlog
 from psycopg_pool import ConnectionPool
 
 from services.importer.store import Claim, Store
-from shared.database import Db
-from shared.errors import Fenced, describe
+from shared.database import Db, is_away, organisation
+from shared.errors import Fenced, Unavailable, describe
 
 log = structlog.get_logger()
 
@@ -26,13 +26,16 @@ class Leases:
 
     @contextmanager
     def held(self, claim: Claim) -> Iterator[None]:
-        """Keep the claim's lease for as long as the work takes; give it back when the work fails."""
+        """Keep the claim's lease for as long as the work takes; give it back when the work fails.
+
+        That something else was away counts as no attempt.
+        """
         with self._lock:
             self._held.add(claim)
         try:
             yield
-        except BaseException:
-            self._give_back(claim)
+        except BaseException as error:
+            self._give_back(claim, counts=not (isinstance(error, Unavailable) or is_away(error)))
             raise
         finally:
             with self._lock:
@@ -47,7 +50,7 @@ class Leases:
     def extend(self) -> None:
         """Extend every lease; call it several times within a lease."""
         for claim in self._claims():
-            with self._pool.connection() as db:
+            with organisation(self._pool, claim.org_id) as db:
                 if Store(db).extend_lease(claim, self._lease_seconds):
                     continue
             log.warning("lease.lost", run_id=str(claim.run_id), attempt=claim.attempt)
@@ -59,10 +62,13 @@ class Leases:
         for claim in self._claims():
             self._give_back(claim)
 
-    def _give_back(self, claim: Claim) -> None:
+    def _give_back(self, claim: Claim, *, counts: bool = True) -> None:
         try:
-            with self._pool.connection() as db:
-                Store(db).extend_lease(claim, 0.0)
+            with organisation(self._pool, claim.org_id) as db:
+                if counts:
+                    Store(db).extend_lease(claim, 0.0)
+                else:
+                    Store(db).put_off(claim)
         except psycopg.Error as error:
             # Then the lease ends by itself.
             log.warning("lease.not_given_back", run_id=str(claim.run_id), error=describe(error))

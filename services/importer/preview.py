@@ -13,7 +13,7 @@ from services.importer.store import Store
 from services.importer.text import FileRefused
 from shared.blobs import Blobs, preview_key
 from shared.contracts import CsvOptions, Previewed, PreviewRequested, Reading
-from shared.database import Db, Row, reachable
+from shared.database import Db, Row, organisation, reachable
 from shared.errors import BlobCorrupt, BlobMissing, advice
 from shared.outbox import put_event
 
@@ -34,7 +34,7 @@ class Previews:
     @reachable()
     def on_preview(self, request: PreviewRequested) -> None:
         """Tell the admin, once, and drop the file's beginning."""
-        with self._pool.connection() as db:
+        with organisation(self._pool, request.org_id) as db:
             store = Store(db)
             test = store.take_preview(request.org_id, request.test_id)
             if test is None:

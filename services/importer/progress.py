@@ -10,7 +10,7 @@ from psycopg_pool import ConnectionPool
 from services.importer import told
 from services.importer.store import Claim, Store
 from shared.contracts import BulkProgress
-from shared.database import Db
+from shared.database import Db, organisation
 from shared.errors import describe
 from shared.outbox import put_event
 
@@ -52,7 +52,7 @@ class Progress:
         self._next = self._clock() + _EVERY_SECONDS
 
     def _tell(self, counted: BulkProgress) -> None:
-        with self._pool.connection(timeout=_PATIENCE_SECONDS) as db:
+        with organisation(self._pool, self._claim.org_id, timeout=_PATIENCE_SECONDS) as db:
             if Store(db).hold(self._claim):
                 put_event(db, told.progress(self._claim, counted))
 

@@ -59,6 +59,12 @@ set local idle_in_transaction_session_timeout = '15min'
 update runs set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 
+-- name: put_off
+-- Nothing of this attempt was written. It is the last one there was, so nobody else can hold its number, which is given
+-- again. The message is tried again well within the lease.
+update runs set stage = 'stored', attempt = attempt - 1, lease_until = now() + interval '5 minutes'
+where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+
 -- name: hold
 -- Keeps the run as it is until the transaction ends; nothing comes back when it was lost, or somebody has it just now.
 update runs set progress_told = true
@@ -76,6 +82,9 @@ with run as (
     returning r.connector_id, r.dry_run
 )
 update connectors set file_checksum = null from run where connectors.id = run.connector_id and not run.dry_run
+
+-- name: removal
+select from removals where org_id = %(org_id)s
 
 -- name: mapping
 select version, fields, statuses, default_status, custom_fields from import_mappings
@@ -116,6 +125,12 @@ where c.id = r.connector_id and r.id = %(run_id)s and c.host_keys = '{}' and r.h
 -- name: connector_as_it_is
 -- After a dry run: nothing else of the connector changes.
 select due_at, state from connectors where id = %(connector_id)s
+
+-- name: keep_rejects
+insert into rejects (run_id, org_id, line, record, column_name, code, reason, value)
+select %(run_id)s, %(org_id)s, r.*
+from unnest(%(line)s::bigint[], %(record)s::bigint[], %(column)s::text[], %(code)s::text[], %(reason)s::text[],
+            %(value)s::text[]) r
 
 -- name: fingerprints
 select blob, checksum, mapping_version, recipe from fingerprints where connector_id = %(connector_id)s

@@ -13,13 +13,12 @@ from services.importer.core.record import Reject
 from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
 from shared.contracts import LARGE_FILE_BYTES, CsvOptions, ImportRequested
-from shared.database import Db, Row, queries
+from shared.database import Db, Row, queries, see
 from shared.errors import Fenced
 from shared.outbox import put_job
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
-
-_COPY_REJECTS = "copy rejects (run_id, org_id, line, record, column_name, code, reason, value) from stdin"
+_REJECT = ("line", "record", "column", "code", "reason", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,10 @@ class Store:
         """Keep the run; False when it was lost."""
         return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1
 
+    def put_off(self, claim: Claim) -> None:
+        """Have the run wait for its message to be tried again, unless it was lost; the attempt does not count."""
+        self._do("put_off", **claim.fence)
+
     def hold(self, claim: Claim) -> bool:
         """Keep the run from being ended until the transaction ends; False when it was lost or is busy just now."""
         return self._one("hold", **claim.fence) is not None
@@ -91,6 +94,10 @@ class Store:
         self._lock(claim)
         self._do("send_back", **claim.fence)
         self.hand_on(claim.org_id)
+
+    def is_removed(self, org_id: UUID) -> bool:
+        """Whether the organisation was deleted."""
+        return self._one("removal", org_id=org_id) is not None
 
     def mapping(self, org_id: UUID) -> ImportMapping | None:
         """The organisation's current mapping."""
@@ -102,10 +109,9 @@ class Store:
 
     def keep_rejects(self, claim: Claim, rejects: Sequence[Reject]) -> None:
         """Keep rejected rows with their reasons."""
-        with self.db.cursor() as cursor, cursor.copy(_COPY_REJECTS) as copy:
-            for reject in rejects:
-                fault = (reject.line, reject.record, reject.column, reject.code, reject.reason, reject.value)
-                copy.write_row((claim.run_id, claim.org_id, *fault))
+        see(self.db, claim.org_id)
+        columns = {name: [getattr(reject, name) for reject in rejects] for name in _REJECT}
+        self._do("keep_rejects", run_id=claim.run_id, org_id=claim.org_id, **columns)
 
     def fingerprints(self, connector_id: UUID) -> Row | None:
         """What the import before left: blob, checksum of its bytes, mapping_version and recipe."""
@@ -159,6 +165,7 @@ class Store:
 
     def _lock(self, claim: Claim) -> None:
         """The organisation's turn first, then the connector, then the run: everybody locks in this order."""
+        see(self.db, claim.org_id)
         self._do("lock_turns", org_id=claim.org_id)
         self._do("lock_connector", connector_id=claim.connector_id)
 

@@ -13,6 +13,7 @@ from services.scheduler.connection_tests import ConnectionTests
 from services.scheduler.connectors import Connectors
 from services.scheduler.logins import Logins
 from services.scheduler.reach import Reach
+from services.scheduler.removals import RemovalStore, delete_organisation
 from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
@@ -26,12 +27,13 @@ from shared.contracts import (
     CustomFieldSavedAsked,
     DeleteAsked,
     MappingSavedAsked,
+    OrganisationDeletedAsked,
     PauseAsked,
     ResumeAsked,
     SyncNowAsked,
     UpdateAsked,
 )
-from shared.database import Db, reachable
+from shared.database import Db, organisation, reachable
 from shared.metrics import Metrics
 from shared.outbox import put_event
 from shared.sealing import public_key
@@ -62,6 +64,7 @@ class Admin:
             MappingSavedAsked: mappings.save,
             CustomFieldSavedAsked: mappings.save_custom_field,
             CustomFieldDeletedAsked: mappings.delete_custom_field,
+            OrganisationDeletedAsked: delete_organisation,
         }
 
     def handle(self, event: CloudEvent) -> None:
@@ -70,14 +73,14 @@ class Admin:
             self._handle(event)
 
     def _handle(self, event: CloudEvent) -> None:
+        asked = asker(event)
         with (
-            self._pool.connection(timeout=_PATIENCE_SECONDS) as db,
+            organisation(self._pool, asked.organisation_id, timeout=_PATIENCE_SECONDS) as db,
             structlog.contextvars.bound_contextvars(event_id=event.id),
         ):
             if not Store(db).first_time(event.source, event.id):
                 log.info("ui_event.repeated", type=event.type)
                 return
-            asked = asker(event)
             try:
                 with db.transaction():
                     self._carry_out(Store(db), event)
@@ -92,4 +95,6 @@ class Admin:
         if asker(event).role != "ADMIN":
             raise Refusal("admin_only")
         asked = parse(event)
+        if not isinstance(asked, OrganisationDeletedAsked) and RemovalStore(store.db).begun(asked.organisation_id):
+            raise Refusal("organisation_deleted")
         self._actions[type(asked)](store, asked, event.id)

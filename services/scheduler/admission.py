@@ -13,7 +13,7 @@ from services.scheduler.core.planning import Connector
 from services.scheduler.core.shortlist import Shortlist
 from services.scheduler.rows import connector_of
 from services.scheduler.settings import Settings
-from shared.database import Db, Row
+from shared.database import Db, Row, seeing_all
 
 # Candidates are read so many at a time.
 _PAGE = 500
@@ -42,7 +42,9 @@ class Admission:
         """Whether one more look at the connector's server is fine, for as long as the transaction lasts."""
         store = AdmissionStore(db)
         store.lock()
-        at_server, of_org = store.crowd(connector)
+        # A server may be that of several organisations.
+        with seeing_all(db):
+            at_server, of_org = store.crowd(connector)
         return at_server < self._caps.per_server and of_org < self._caps.per_organisation
 
     def turns(self, db: Db) -> list[Turn]:

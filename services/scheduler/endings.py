@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import psycopg
 import structlog
 
 from services.scheduler import told
@@ -16,7 +15,7 @@ from services.scheduler.core.planning import Connector
 from services.scheduler.host_key_store import HostKeyStore
 from services.scheduler.store import Store
 from shared.contracts import ConnectionTested, SyncCancelled
-from shared.database import Db
+from shared.database import AWAY, Db
 from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 from shared.outbox import put_event
@@ -95,7 +94,7 @@ def isolated(db: Db) -> Iterator[None]:
     try:
         with db.transaction():
             yield
-    except (psycopg.OperationalError, BusUnavailable):
+    except (*AWAY, BusUnavailable):
         raise
     except Exception:
         log.exception("connector.skipped")

@@ -18,7 +18,7 @@ from shared.contracts import (
     SyncStarted,
     SyncUnchanged,
 )
-from shared.database import Db, Row, reachable
+from shared.database import Db, Row, every_organisation, reachable
 from shared.metrics import Metrics
 from shared.outbox import put_event
 
@@ -37,7 +37,7 @@ class Handler:
 
     def tick(self) -> None:
         """Open a run for each due connector, and send those that waited, as far as there is room."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             for turn in self._admission.turns(db):
                 with structlog.contextvars.bound_contextvars(connector_id=str(turn.connector.id)), isolated(db):
                     self._runs.take_turn(Store(db), turn)
@@ -46,7 +46,7 @@ class Handler:
     def on_progress(self, report: FetchProgressed) -> None:
         """Keep the lease of a run that a fetcher works on."""
         lease = self._settings.fetch_lease_seconds
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             store = Store(db)
             run = store.start_run(report.run_id, lease)
             if run is not None and run["is_first"]:
@@ -71,7 +71,7 @@ class Handler:
     @reachable()
     def on_report(self, report: FetchReported) -> None:
         """End a run that brought nothing to import. A late answer only frees a place at the server."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             store = Store(db)
             connector = store.lock_fetch(report.run_id)
             outcome = {"unchanged": "unchanged", "not_settled": "held"}.get(report.verdict, "failed")
@@ -121,12 +121,12 @@ class Handler:
     @reachable()
     def on_tested(self, report: ConnectionTested) -> None:
         """Tell the admin how the test went, once."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             answer_test(db, report, self._metrics)
 
     def measure(self) -> None:
         """Refresh the gauges that come from the tables."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             figures = Store(db).gauges()
         for stage in ("waiting", "queued", "fetching", "stored", "importing"):
             self._metrics.open_runs.labels(stage).set(figures[stage])
@@ -136,7 +136,7 @@ class Handler:
 
     def count(self) -> None:
         """Refresh the number of connectors."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             census = Store(db).census()
         for state in ("active", "paused"):
             self._metrics.connectors.labels(state).set(census[state])

@@ -390,3 +390,30 @@ select id, kind, name, body from outbox order by id limit 100
 
 -- name: outbox_done
 delete from outbox where id = any(%(ids)s)
+
+-- name: lock_organisation
+-- Whoever carries out an event of an organisation holds this; many may at once.
+select pg_advisory_xact_lock_shared(hashtextextended('organisation ' || %(org_id)s::text, 0))
+
+-- name: lock_organisation_alone
+-- Whoever ends the organisation holds it alone: nothing is added to it by an event in hand.
+select pg_advisory_xact_lock(hashtextextended('organisation ' || %(org_id)s::text, 0))
+
+-- name: begin_removal
+-- Nothing comes back when it began before.
+insert into removals (org_id, reply_to, lease_until)
+values (%(org_id)s, %(reply_to)s, now() + make_interval(secs => %(lease)s))
+on conflict do nothing
+returning org_id
+
+-- name: removal
+select from removals where org_id = %(org_id)s
+
+-- name: connectors_of
+select * from connectors where org_id = %(org_id)s and state <> 'deleted' order by id for update
+
+-- name: overdue_removals
+update removals set lease_until = now() + make_interval(secs => %(lease)s)
+where org_id in (select org_id from removals where removed_at is null and lease_until < now()
+                 limit %(batch_size)s for update skip locked)
+returning org_id

@@ -32,6 +32,10 @@ class Store(Statements):
         row = self._one("connector", org_id=org_id, connector_id=connector_id)
         return connector_of(row) if row else None
 
+    def connectors_of(self, org_id: UUID) -> list[Connector]:
+        """Every connector of the organisation, locked."""
+        return [connector_of(row) for row in self._all("connectors_of", org_id=org_id)]
+
     def insert_connector(self, *, csv: CsvOptions, **values: Any) -> Connector:
         """A new connector."""
         return connector_of(self._required("insert_connector", csv=_json(csv), **values))

@@ -10,11 +10,12 @@ from services.scheduler import told
 from services.scheduler.connection_test_store import ConnectionTestStore
 from services.scheduler.core.planning import AFRESH, Connector, look
 from services.scheduler.endings import answer_test, isolated, note_trouble
+from services.scheduler.removals import send_removals_again
 from services.scheduler.requests import import_of, request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared.contracts import FetchRequested
-from shared.database import Db, Row
+from shared.database import Db, Row, every_organisation
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 
@@ -35,7 +36,7 @@ class Sweep:
 
     def step(self) -> None:
         """Send again what was lost, give up what kills its workers, resume what recovered, answer what nobody took."""
-        with self._pool.connection() as db:
+        with every_organisation(self._pool) as db:
             store = Store(db)
             for run in store.overdue_runs(self._settings.batch_size, self._settings.max_attempts):
                 with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), isolated(db):
@@ -45,6 +46,7 @@ class Sweep:
             tests = ConnectionTestStore(db)
             for test_id in tests.overdue(self._settings.test_timeout_seconds, self._settings.batch_size):
                 answer_test(db, told.unanswered(test_id), self._metrics)
+            send_removals_again(db, self._settings.batch_size)
             store.forget()
 
     def _sweep_run(self, store: Store, run: Row) -> None:

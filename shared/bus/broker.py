@@ -1,5 +1,6 @@
 """dramatiq's RabbitMQ broker, with the ways in which it loses a message closed."""
 
+import contextlib
 from typing import Any
 
 import pika
@@ -7,15 +8,25 @@ import structlog
 from dramatiq import Broker, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
-from dramatiq.common import xq_name
-from pika.exceptions import AMQPError
+from dramatiq.common import dq_name, xq_name
+from dramatiq.errors import BrokerError
+from pika.adapters.utils.connection_workflow import AMQPConnectorException
+from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from shared.errors import BadMessage, Unavailable, describe
 
 log = structlog.get_logger()
 
+# What pika and dramatiq raise when RabbitMQ cannot be reached or does not take what we want. A connection whose
+# handshake is never answered is no AMQPError.
+FAULTS = (AMQPError, AMQPConnectorException, BrokerError, OSError)
+
 # Well above the restarts a job can meet, well below for ever: a message that kills each worker is parked at last.
 _DELIVERY_LIMIT = 20
+# What waits in the delay queue kills nobody and is delivered anew each time that a retry cannot be published, so it is
+# never parked. "No limit" has no one spelling: RabbitMQ 4 takes no argument for 20, and 3 takes -1 for none at all.
+NO_DELIVERY_LIMIT = 1_000_000_000
+PRECONDITION_FAILED = 406
 _MAX_RETRIES = 3
 _MAX_WAITS = 60
 _FIRST_RETRY_MS = 1_000
@@ -44,8 +55,8 @@ class SafeConsumer(RabbitmqConsumer):
             return None
         message.consumer = self
         if not _well_formed(message, self.queue_name):
-            log.error("job.not_understood", queue=self.queue_name, bytes=len(message.encode()))
             self.nack(message)
+            log.error("job.not_understood", queue=self.queue_name, bytes=len(message.encode()))
             return None
         return message
 
@@ -58,6 +69,15 @@ class SafeConsumer(RabbitmqConsumer):
         """Reject into the dead-letter queue, under the same condition."""
         if message.consumer is self:
             super().nack(message)
+
+    def close(self) -> None:
+        """Close the connection, also where RabbitMQ closed its channel: dramatiq leaves it open then."""
+        try:
+            super().close()
+        finally:
+            if self.connection.is_open:
+                with contextlib.suppress(AMQPError):  # lost meanwhile
+                    self.connection.close()
 
 
 def _well_formed(message: Any, queue_name: str) -> bool:
@@ -98,6 +118,17 @@ class QuorumBroker(RabbitmqBroker):
             del self.connection
             raise
         return found
+
+    def _declare_dq_queue(self, queue_name: str) -> Any:
+        """The delay queue; one that an earlier version made keeps the limit that it was made with."""
+        arguments = self._build_queue_arguments(queue_name) | {"x-delivery-limit": NO_DELIVERY_LIMIT}
+        try:
+            return self.channel.queue_declare(dq_name(queue_name), durable=True, arguments=arguments)
+        except ChannelClosedByBroker as error:
+            if error.reply_code != PRECONDITION_FAILED:
+                raise
+            del self.channel
+            return self.channel.queue_declare(dq_name(queue_name), passive=True)
 
     def _declare_xq_queue(self, queue_name: str) -> Any:
         """The dead-letter queue: on as many nodes as the others, and never emptied by time."""
@@ -142,5 +173,5 @@ class RetryOrPark(Middleware):
         try:
             broker.enqueue(again, delay=delay)
         except Exception as error:  # noqa: BLE001 - dramatiq acknowledges the message if anything escapes from here
-            log.error("job.not_retried", error=describe(error))
             message.fail()
+            log.error("job.not_retried", error=describe(error))

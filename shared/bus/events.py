@@ -10,10 +10,10 @@ from typing import Any
 import pika
 import structlog
 from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
-from pika.exceptions import AMQPError
+from pika.exceptions import ChannelClosedByBroker
 from pydantic import ValidationError
 
-from shared.bus.broker import parameters
+from shared.bus.broker import FAULTS, NO_DELIVERY_LIMIT, PRECONDITION_FAILED, parameters
 from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, Unavailable, describe
 
@@ -22,12 +22,12 @@ log = structlog.get_logger()
 UI_QUEUE = "sftp-connector.ui-events"
 PARKED_QUEUE = "sftp-connector.ui-events.parked"
 _QUORUM = {"x-queue-type": "quorum"}
-# Tries of an event that fails or kills us, before it is parked. On RabbitMQ 4 a quorum queue drops after 20 deliveries.
+# Tries of an event that fails, before it is parked.
 _TRIES = 10
+# Deliveries of one that ends the consumer each time. Connections that were lost count as well, hence so many.
+_DELIVERIES = 100
 _RECONNECT_SECONDS = 1.0
 _PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/cloudevents+json")
-
-_FAULTS = (AMQPError, OSError)
 
 
 class EventPublisher:
@@ -48,7 +48,7 @@ class EventPublisher:
     def _published(self, event_type: str, data: bytes, *, again: bool) -> bool:
         try:
             self._open().basic_publish(EVENTS_EXCHANGE, event_type, data, _PERSISTENT)
-        except _FAULTS as error:
+        except FAULTS as error:
             self.close()
             if again:
                 return False
@@ -69,7 +69,7 @@ class EventPublisher:
         if connection is not None and connection.is_open:
             try:
                 connection.close()
-            except _FAULTS as error:
+            except FAULTS as error:
                 log.debug("events.close_failed", error=describe(error))
 
 
@@ -93,7 +93,7 @@ class EventConsumer(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._consume()
-            except _FAULTS as error:
+            except FAULTS as error:
                 log.warning("ui_events.connection_lost", error=describe(error))
             self.connected.clear()
             self._stopping.wait(_RECONNECT_SECONDS)
@@ -121,9 +121,10 @@ class EventConsumer(threading.Thread):
         self, connection: BlockingConnection, channel: BlockingChannel, tag: int, properties: Any, body: bytes
     ) -> None:
         """Handle one event before the next is taken, so that the order of events holds also when one is tried again."""
-        deliveries = (properties.headers or {}).get("x-delivery-count", 0)
         try:
-            handled = self._try(connection, body, _TRIES - deliveries)
+            if (properties.headers or {}).get("x-delivery-count", 0) >= _DELIVERIES:
+                raise BadMessage("it was never finished")
+            handled = self._try(connection, body)
         except BadMessage as error:
             log.error("ui_events.parked", reason=str(error))
             park(channel, body, str(error))
@@ -133,8 +134,9 @@ class EventConsumer(threading.Thread):
         else:
             channel.basic_nack(tag, requeue=True)
 
-    def _try(self, connection: BlockingConnection, body: bytes, tries: int) -> bool:
+    def _try(self, connection: BlockingConnection, body: bytes) -> bool:
         """Handle the event, and wait as long as it takes for what is only away; False when asked to stop meanwhile."""
+        tries = _TRIES
         while tries > 0:
             try:
                 self._handle(parse(body))
@@ -155,10 +157,22 @@ def declare(channel: BlockingChannel) -> None:
     """Make the exchanges, the queue of UI events and that of parked ones, if they are missing."""
     for exchange in (UI_EXCHANGE, EVENTS_EXCHANGE):
         channel.exchange_declare(exchange, "topic", durable=True)
-    channel.queue_declare(UI_QUEUE, durable=True, arguments=_QUORUM)
+    _declare_ui_queue(channel.connection)
     channel.queue_declare(PARKED_QUEUE, durable=True, arguments=_QUORUM)
     for event_type in UI_EVENTS:
         channel.queue_bind(UI_QUEUE, UI_EXCHANGE, event_type)
+
+
+def _declare_ui_queue(connection: BlockingConnection) -> None:
+    """RabbitMQ itself gives no event up; a queue that an earlier version made keeps the limit that it was made with."""
+    channel = connection.channel()
+    try:
+        channel.queue_declare(UI_QUEUE, durable=True, arguments=_QUORUM | {"x-delivery-limit": NO_DELIVERY_LIMIT})
+    except ChannelClosedByBroker as error:
+        if error.reply_code != PRECONDITION_FAILED:
+            raise
+    else:
+        channel.close()
 
 
 def parse(body: bytes) -> CloudEvent:

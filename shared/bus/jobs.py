@@ -5,11 +5,9 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from dramatiq import Actor, Message, Worker
-from dramatiq.errors import BrokerError
-from pika.exceptions import AMQPError
 from pydantic import ValidationError
 
-from shared.bus.broker import QuorumBroker
+from shared.bus.broker import FAULTS, QuorumBroker
 from shared.contracts import JOBS, Job
 from shared.errors import BadMessage, BusUnavailable, ConnectorError, Unavailable, describe
 
@@ -46,14 +44,14 @@ class JobSender:
         """Return when RabbitMQ has the job on a quorum of its nodes; BusUnavailable otherwise."""
         try:
             self._broker.enqueue(_message(job))
-        except (BrokerError, OSError) as error:
+        except FAULTS as error:
             raise BusUnavailable(describe(error)) from None
 
     def depth(self, queue: str) -> int:
         """How many jobs wait in the queue for a worker; BusUnavailable when RabbitMQ does not tell."""
         try:
             return self._broker.waiting(queue)
-        except (BrokerError, AMQPError, OSError) as error:
+        except FAULTS as error:
             raise BusUnavailable(describe(error)) from None
 
     def close(self) -> None:
@@ -120,7 +118,7 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
             except Unavailable as error:
                 log.warning("job.delayed", job=job_type.__name__, reason=str(error))
                 raise Unavailable(job_type.__name__) from None
-            except Exception as error:
+            except BaseException as error:  # also what is no Exception: an exit, or the panic of a library in Rust
                 log.exception("job.failed", job=job_type.__name__)
                 raise JobFailed(type(error).__name__) from None
 

@@ -1,14 +1,41 @@
 """Fixtures of tests that share a database and empty it: that is quicker than to make one."""
 
 from collections.abc import Iterator
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from psycopg import sql
+from psycopg_pool import ConnectionPool
 
 from deploy.local.servers.postgres import Postgres
-from shared.database import connect
+from deploy.local.stack import ROLES
+from shared.database import Db, connect
 from tests.conftest import TEMPLATE
+
+_POOLS: dict[tuple[str, ConnectionPool[Db]], ConnectionPool[Db]] = {}
+
+
+def pool_of(service: str, like: ConnectionPool[Db]) -> ConnectionPool[Db]:
+    """Connections in the role of a service, otherwise like these; closed when the test ends."""
+    if (service, like) not in _POOLS:
+        given = cast("dict[str, Any]", like.kwargs or {})
+        _POOLS[service, like] = ConnectionPool[Db](
+            like.conninfo,
+            kwargs=given | {"options": f"{given.get('options', '')} -c role={ROLES[service]}"},
+            min_size=like.min_size,
+            max_size=like.max_size,
+            check=ConnectionPool.check_connection,
+            open=True,
+        )
+    return _POOLS[service, like]
+
+
+@pytest.fixture(autouse=True)
+def _closed_pools() -> Iterator[None]:
+    yield
+    while _POOLS:
+        _POOLS.popitem()[1].close()
 
 
 @pytest.fixture(scope="session")

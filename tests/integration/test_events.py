@@ -18,6 +18,7 @@ from shared.contracts import EVENTS_EXCHANGE, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, DatabaseUnavailable
 from tests.conftest import PASSWORD
 from tests.integration.amqp import channel, close_connections, depth, take, wait_until
+from tests.proxy import Proxy
 
 CREATE = "sftp_connector.create"
 TOLD = "sftp_connector.created"
@@ -124,6 +125,33 @@ def test_a_publisher_without_a_broker_fails_quickly() -> None:
 
     assert time.monotonic() - begun < 2
     assert "guest" not in str(caught.value)
+
+
+def test_a_broker_that_takes_a_connection_and_says_nothing_ends_neither_publisher_nor_consumer(
+    rabbitmq: Rabbitmq, amqp_url: str
+) -> None:
+    # Given
+    seen: list[CloudEvent] = []
+    with Proxy(("127.0.0.1", rabbitmq.port)) as proxy:
+        far = amqp_url.replace(f":{rabbitmq.port}/", f":{proxy.port}/") + "?stack_timeout=0.5"
+        publisher = EventPublisher(far)
+        with consumer(far, seen.append) as running:
+            proxy.both(blackhole=True)
+            proxy.reset()
+
+            # When
+            with pytest.raises(BusUnavailable):
+                publisher.publish(TOLD, {"id": "1"})
+            silent = proxy.connections
+            wait_until(lambda: proxy.connections >= silent + 2)
+
+            # Then
+            proxy.heal()
+            publisher.publish(TOLD, {"id": "2"})
+            publish(amqp_url, event())
+            wait_until(lambda: len(seen) == 1)
+            assert running.is_alive()
+        publisher.close()
 
 
 def test_events_are_handled_in_order_and_gone(amqp_url: str) -> None:
@@ -329,6 +357,27 @@ def test_no_event_is_lost_while_the_queue_of_parked_ones_is_missing(amqp_url: st
 
     # Then
     assert [found["bytes"] for found in parked(amqp_url)] == [len(b"nothing")]
+
+
+def test_an_event_outlasts_any_number_of_lost_connections(rabbitmq: Rabbitmq, amqp_url: str) -> None:
+    # Given a handler that loses its connection in more tries than a failing event gets
+    tries: list[str] = []
+
+    def lose(found: CloudEvent) -> None:
+        tries.append(found.id)
+        if len(tries) <= 12:
+            close_connections(rabbitmq, amqp_url)
+
+    first = event()
+
+    # When
+    with consumer(amqp_url, lose):
+        publish(amqp_url, first)
+        wait_until(lambda: len(tries) == 13, seconds=40)
+
+    # Then
+    wait_until(lambda: depth(amqp_url, UI_QUEUE) == 0)
+    assert depth(amqp_url, PARKED_QUEUE) == 0
 
 
 def test_an_event_in_hand_comes_again_when_the_connection_is_lost(rabbitmq: Rabbitmq, amqp_url: str) -> None:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import obstore
 import paramiko
 import pika
 import psutil
 import psycopg
 import pytest
+from obstore.store import ObjectStore, from_url
 
 from deploy.local.servers.asyncssh import Asyncssh
 from deploy.local.servers.dropbear import Dropbear
@@ -22,6 +24,7 @@ from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.process import ServerFailed
 from deploy.local.servers.proftpd import Proftpd
 from deploy.local.servers.rabbitmq import Rabbitmq
+from deploy.local.servers.seaweedfs import Seaweedfs
 from deploy.local.servers.server import Server
 from deploy.local.servers.sftp_server import SftpServer
 from deploy.local.servers.sshd import Sshd
@@ -201,6 +204,30 @@ def test_rabbitmq_keeps_a_durable_message_over_a_kill_and_a_restart(home: Path) 
         server.delete_vhost("jobs")
         assert "jobs" not in server.ctl("list_vhosts").split()
     assert not processes_below(home)
+
+
+def test_seaweedfs_keeps_its_objects_over_a_kill_and_takes_nothing_without_a_key(home: Path) -> None:
+    with Seaweedfs(home) as server:
+        assert listening_addresses(home) == {LOOPBACK}
+        store = s3_store(server)
+        obstore.put(store, "leads.csv", b"siren;name\n")
+        with pytest.raises(obstore.exceptions.PermissionDeniedError):
+            obstore.get(s3_store(server, skip_signature=True), "leads.csv")
+        before = server.environment
+        server.kill()
+        assert not processes_below(home)
+        server.start()
+        assert server.environment == before
+        assert bytes(obstore.get(store, "leads.csv").bytes()) == b"siren;name\n"
+        assert server.keys("exports") == ["exports/leads.csv"]
+    assert not processes_below(home)
+
+
+def s3_store(server: Seaweedfs, *, skip_signature: bool = False) -> ObjectStore:
+    keys = {name.removeprefix("AWS_").lower(): value for name, value in server.environment.items()}
+    keys.pop("allow_http")
+    config: Any = {**keys, "skip_signature": skip_signature}
+    return from_url(server.url("exports"), config=config, client_options={"allow_http": True})
 
 
 def test_sshd_takes_a_changed_password_and_a_new_host_key(home: Path) -> None:

@@ -1,12 +1,17 @@
 """The schema is brought up to date once, whoever does it and however often."""
 
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 
 from deploy.local.servers.postgres import Postgres
-from shared.database import connect
+from deploy.local.stack import ROLES
+from shared.database import connect, see_all
 from shared.migrate import FOLDER, MigrationChanged, migrate
 from tests.integration.scheduler.builders import at_once
 
@@ -78,3 +83,76 @@ def test_what_the_first_migration_held_outlives_the_others(empty_url: str) -> No
             " join runs r on r.connector_id = c.id join import_mappings m on m.org_id = c.org_id"
         )
         assert found.fetchall() == [{"csv_options": {}, "dry_run": False, "custom_fields": {}}]
+
+
+class TestRoles:
+    OWNER = "plain_owner"
+
+    @pytest.fixture
+    def owner_url(self, postgres: Postgres) -> Iterator[str]:
+        """A database without any table, whose owner is no superuser and may make no role."""
+        name = f"t_{uuid4().hex[:12]}"
+        postgres.create_database(name)
+        with psycopg.connect(postgres.dsn(), autocommit=True) as db:
+            db.execute(f"create role {self.OWNER}")
+            db.execute(f"alter database {name} owner to {self.OWNER}")
+            postgres.let_in(self.OWNER)
+            yield postgres.dsn(name, user=self.OWNER)
+            postgres.drop_database(name)
+            db.execute(f"drop role {self.OWNER}")
+
+    def test_a_plain_owner_migrates_where_the_roles_are(self, owner_url: str) -> None:
+        with connect(owner_url, name="test") as db:
+            db.execute(
+                "do $$ begin execute 'revoke temporary on database ' || current_database() || ' from public'; end $$"
+            )
+        assert migrate(owner_url) == NAMES
+        # And the importer may stage batches, whatever everybody may do
+        with connect(owner_url, name="test") as db:
+            asked = "select has_database_privilege(%s, current_database(), 'temporary') as staging"
+            rows = [db.execute(asked, [ROLES[name]]).fetchone() for name in ("importer", "scheduler")]
+            assert rows == [{"staging": True}, {"staging": False}]
+
+    def test_a_migration_by_the_owner_reaches_rows_once_it_says_so(self, owner_url: str) -> None:
+        migrate(owner_url)
+        insert = "insert into import_mappings (org_id, version, fields, statuses, saved_by)"
+        values = " values (gen_random_uuid(), 1, '{}', '{}', gen_random_uuid())"
+        with connect(owner_url, name="test") as db:
+            with db.transaction():
+                see_all(db)
+                db.execute(insert + values)
+            # Given rows, when the owner changes them without a word, then nothing happens
+            assert db.execute("update import_mappings set version = 2").rowcount == 0
+            # And when it says that every organisation is meant, as later migrations do, then all of them change
+            with db.transaction():
+                db.execute("set local sftp_connector.every_organisation = 'on'")
+                assert db.execute("update import_mappings set version = 2").rowcount == 1
+
+    def test_two_databases_of_a_new_server_are_migrated_at_once(self, tmp_path: Path) -> None:
+        tmp_path.chmod(0o755)
+        with Postgres(tmp_path / "postgres", fast=True) as server:
+            for name in ("one", "other"):
+                server.create_database(name)
+            # Given one that is being migrated, by an owner who may make roles
+            with psycopg.connect(server.dsn("one")) as one:
+                one.execute(f"create role {self.OWNER} createrole")
+                one.execute(f"alter database one owner to {self.OWNER}")
+                one.commit()
+                one.execute(f"set local role {self.OWNER}")
+                for name in NAMES:
+                    one.execute((FOLDER / name).read_bytes())
+                # When the other is, too, then it waits for the roles of the first
+                other = threading.Thread(target=migrate, args=[server.dsn("other")])
+                other.start()
+                self.wait_for_a_waiter(server)
+            other.join(10)
+            # And goes on with them
+            with psycopg.connect(server.dsn("other")) as db:
+                assert db.execute("select count(*) from schema_migrations").fetchone() == (len(NAMES),)
+
+    def wait_for_a_waiter(self, server: Postgres) -> None:
+        with psycopg.connect(server.dsn(), autocommit=True) as db:
+            deadline = time.monotonic() + 10
+            while not db.execute("select 1 from pg_locks where not granted").fetchone():
+                assert time.monotonic() < deadline, "nobody waits"
+                time.sleep(0.01)

@@ -4,12 +4,15 @@ import base64
 import os
 import subprocess
 import sys
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from nacl.public import PrivateKey
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from deploy.local.servers.postgres import Postgres
+from deploy.local.stack import ROLES
 from deploy.reseal import Resealed, reseal
 from shared.database import Db, connect
 from shared.sealing import Opener, Place, pack_key, seal, unpack_key
@@ -21,9 +24,9 @@ OLD, NEW, LOST = (PrivateKey.generate() for _ in range(3))
 class Logins:
     """Connectors with logins that are sealed to some key."""
 
-    def __init__(self, connections: ConnectionPool[Db], database_url: str) -> None:
+    def __init__(self, connections: ConnectionPool[Db], operator_url: str) -> None:
         self.desk = Desk(connections)
-        self.database_url = database_url
+        self.operator_url = operator_url
 
     def add(self, secret: str, key: PrivateKey, column: str = "sealed_password", host: str = "") -> UUID:
         """A connector; its login is sealed for its host, or for this one."""
@@ -43,14 +46,21 @@ class Logins:
         return Opener(keys).open(self.desk.connector(connector_id)[column], self.place(connector_id))
 
     def reseal(self) -> Resealed:
-        with connect(self.database_url, name="test") as db:
+        with connect(self.operator_url, name="test") as db:
             return reseal(db, Opener([OLD, NEW]), NEW.public_key)
 
 
 @pytest.fixture
-def logins(connections: ConnectionPool[Db], database_url: str) -> Logins:
+def operator_url(postgres: Postgres, database_url: str) -> str:
+    """The database as the operator sees it."""
+    postgres.let_in(ROLES["operator"])
+    return postgres.dsn(str(conninfo_to_dict(database_url)["dbname"]), user=ROLES["operator"])
+
+
+@pytest.fixture
+def logins(connections: ConnectionPool[Db], operator_url: str) -> Logins:
     """No connector yet."""
-    return Logins(connections, database_url)
+    return Logins(connections, operator_url)
 
 
 def test_passwords_and_keys_open_with_the_new_key_alone_afterwards(logins: Logins) -> None:
@@ -67,6 +77,15 @@ def test_passwords_and_keys_open_with_the_new_key_alone_afterwards(logins: Login
     assert (logins.reseal().done, logins.reseal().as_they_are) == (0, 2)
 
 
+def test_logins_of_every_organisation_are_sealed_anew(logins: Logins) -> None:
+    ours = logins.add("ours", OLD)
+    logins.desk.org_id = uuid4()
+    theirs = logins.add("theirs", OLD)
+
+    assert logins.reseal().done == 2
+    assert [logins.opened(connector_id, NEW) for connector_id in (ours, theirs)] == ["ours", "theirs"]
+
+
 def test_what_cannot_be_opened_stays_and_is_named_and_costs_no_other(logins: Logins) -> None:
     lost = logins.add("a", LOST)
     copied = logins.add("b", OLD, host="elsewhere.example")
@@ -81,7 +100,7 @@ def test_what_cannot_be_opened_stays_and_is_named_and_costs_no_other(logins: Log
     assert (found.done, logins.opened(good, NEW), logins.opened(lost, LOST)) == (1, "c", "a")
 
 
-def test_a_login_that_an_admin_enters_at_the_same_moment_wins(logins: Logins, database_url: str) -> None:
+def test_a_login_that_an_admin_enters_at_the_same_moment_wins(logins: Logins) -> None:
     connector_id = logins.add("before", OLD)
 
     class Interrupted(Opener):
@@ -93,7 +112,7 @@ def test_a_login_that_an_admin_enters_at_the_same_moment_wins(logins: Logins, da
             logins.desk.all("update connectors set sealed_password = %(new)s", new=entered)
             return super().open(sealed, place)
 
-    with connect(database_url, name="test") as db:
+    with connect(logins.operator_url, name="test") as db:
         found = reseal(db, Interrupted([OLD, NEW]), NEW.public_key)
 
     assert found.done == 0
@@ -105,7 +124,7 @@ def test_the_command_says_what_it_did_and_no_secret(logins: Logins) -> None:
     lost = logins.add("canary-5d1f", LOST)
     old, new, public = (base64.b64encode(bytes(key)).decode() for key in (OLD, NEW, NEW.public_key))
     settings = {
-        "SFTP_CONNECTOR_DATABASE_URL": logins.database_url,
+        "SFTP_CONNECTOR_DATABASE_URL": logins.operator_url,
         "SFTP_CONNECTOR_SEAL_PUBLIC_KEY": public,
         "SFTP_CONNECTOR_SEAL_PRIVATE_KEYS": f'["{new}", "{old}"]',
     }

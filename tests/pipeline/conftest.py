@@ -31,8 +31,8 @@ QUICK: dict[str, object] = {
 }
 
 
-class _Servers:
-    """The session's servers in the shape that a stack wants."""
+class SessionServers:
+    """The session's servers, together."""
 
     def __init__(self, postgres: Postgres, rabbitmq: Rabbitmq, sshd: Sshd) -> None:
         self.postgres, self.rabbitmq, self.sshd = postgres, rabbitmq, sshd
@@ -41,7 +41,7 @@ class _Servers:
 @pytest.fixture
 def stack(postgres: Postgres, rabbitmq: Rabbitmq, sshd: Sshd, tmp_path: Path) -> Iterator[Stack]:
     """A database, a virtual host and a blob folder; no service runs yet."""
-    servers: Any = _Servers(postgres, rabbitmq, sshd)
+    servers = SessionServers(postgres, rabbitmq, sshd)
     made = Stack(servers, tmp_path, f"t_{uuid4().hex[:12]}", settings=QUICK)
     made.prepare(template=TEMPLATE)
     yield made

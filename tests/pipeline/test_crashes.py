@@ -145,6 +145,7 @@ def test_a_frozen_importer_that_wakes_after_its_lease_writes_nothing(world: Worl
     world.until(
         lambda: services["importer"].metric('sftp_connector_stale_total{kind="import"}') == 1, "a fenced import"
     )
+    assert "import.fenced" in services["importer"].log_path.read_text()
     world.ended(asked)
     world.assert_imported_once(ROWS)
     assert world.run()["attempt"] == 2

@@ -1,5 +1,6 @@
 """A private PostgreSQL server."""
 
+import hashlib
 import os
 import pwd
 import secrets
@@ -22,8 +23,8 @@ _FAST = ("fsync", "synchronous_commit", "full_page_writes")
 class Postgres(Server):
     """A PostgreSQL server of our own with its data below ``home``.
 
-    It listens on the loopback interface only and takes one user, ``postgres``, with a password
-    generated once. What is committed survives ``kill()`` and a power cut, unless ``fast`` is set:
+    It listens on the loopback interface only and takes ``postgres``, with a password generated
+    once, and the roles that were let in. What is committed survives ``kill()`` and a power cut, unless ``fast`` is set:
     then only ``stop()`` keeps the data for certain. With ``die_with_parent`` it stops when the
     interpreter that started it ends.
     """
@@ -41,10 +42,21 @@ class Postgres(Server):
         self._fast = fast
         self._die_with_parent = die_with_parent
 
-    def dsn(self, database: str = _USER) -> str:
-        """Return the postgresql:// address of a database; needs a server started once."""
-        password = self._password_file.read_text()
-        return f"postgresql://{_USER}:{password}@{LOOPBACK}:{self.port}/{database}"
+    def dsn(self, database: str = _USER, *, user: str = _USER) -> str:
+        """Return the postgresql:// address of a database, for a user; needs a server started once."""
+        return f"postgresql://{user}:{self._password(user)}@{LOOPBACK}:{self.port}/{database}"
+
+    def let_in(self, *roles: str) -> None:
+        """Let roles that exist log in, each with a password of its own."""
+        for role in roles:
+            statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}")
+            self._execute(statement.format(sql.Identifier(role), sql.Literal(self._password(role))))
+
+    def _password(self, user: str) -> str:
+        generated = self._password_file.read_text()
+        if user == _USER:
+            return generated
+        return hashlib.blake2b(user.encode(), key=generated.encode(), digest_size=16).hexdigest()
 
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, as a copy of ``template`` if given."""

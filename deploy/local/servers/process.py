@@ -44,6 +44,12 @@ class Process:
         """Whether the process is alive."""
         return self._find() is not None
 
+    @property
+    def pid(self) -> int | None:
+        """The process id; None when it has ended."""
+        found = self._find()
+        return None if found is None else found.pid
+
     def start(
         self,
         command: Sequence[str],

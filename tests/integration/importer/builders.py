@@ -25,6 +25,7 @@ from shared.contracts import ImportRequested, PreviewRequested, SyncSucceeded
 from shared.database import Db, Row
 from shared.ids import new_id
 from shared.metrics import Metrics
+from tests.integration.conftest import pool_of
 from tests.integration.scheduler.builders import Database, only
 
 LEASE_SECONDS = 60.0
@@ -56,7 +57,8 @@ class Imports(Database):
         self.org_id = uuid4()
         self.folder = folder
         self.blobs = Blobs(f"file://{folder}")
-        self.leases = Leases(connections, LEASE_SECONDS)
+        self.service = pool_of("importer", connections)
+        self.leases = Leases(self.service, LEASE_SECONDS)
         self.settings = Settings(
             amqp_url="amqp://nowhere",
             database_url="postgresql://nowhere",
@@ -64,8 +66,8 @@ class Imports(Database):
             lease_seconds=LEASE_SECONDS,
             **settings,
         )
-        self.handler = Handler(self.settings, connections, self.blobs, self.leases, Metrics(CollectorRegistry()))
-        self.previews = Previews(self.settings, connections, self.blobs)
+        self.handler = Handler(self.settings, self.service, self.blobs, self.leases, Metrics(CollectorRegistry()))
+        self.previews = Previews(self.settings, self.service, self.blobs)
 
     def connector(self, org_id: UUID | None = None, **csv_options: str) -> UUID:
         """A connector of the organisation; its file is read with these options."""

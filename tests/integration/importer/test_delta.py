@@ -159,6 +159,7 @@ class TestWrites:
             importer = Imports(connections, imports.folder)
             importer.org_id = imports.org_id
             importer.imported(bytes(file), connector_id)
+            importer.service.close()
         sessions = "select count(*) from pg_stat_activity where datname = current_database() and application_name"
         deadline = time.monotonic() + 10
         while imports.value(f"{sessions} = 'sftp-connector-importer'"):

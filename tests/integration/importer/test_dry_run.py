@@ -1,7 +1,7 @@
 """A dry run says what an import of the file would do, and does nothing of it."""
 
 from shared.contracts import FetchRequested, MappingNeeded, SyncCancelled, SyncFailed, SyncSucceeded
-from tests.integration.importer.builders import Imports, counts, counts_of, csv_of
+from tests.integration.importer.builders import TABLES, Imports, counts, counts_of, csv_of
 from tests.integration.scheduler.builders import Desk, kinds, only
 
 ACME = {"Company": "Acme", "Id": "A", "City": "Lyon", "Email": "ann@acme.com", "Deal": "D-1", "Status": "Customer"}
@@ -38,6 +38,15 @@ def test_it_counts_what_the_real_run_then_does_and_writes_nothing(imports: Impor
     real = imports.imported(NEXT, connector_id)
     assert counts_of(real) == counts_of(dry)
     assert imports.lead("Acme")["city"] == "Nice"
+
+
+def test_what_is_being_written_in_the_end_does_not_outlive_it(imports: Imports) -> None:
+    # Given a first file whose last batch takes PostgreSQL a while
+    rows = [{"Company": f"C{n}", "Website": f"c{n}.fr", "Id": str(n), "Email": f"ann@c{n}.fr"} for n in range(4_000)]
+    # When it is tried again and again, then there is never a row of it
+    for _ in range(3):
+        assert imports.imported(csv_of(rows), dry_run=True)["rows_created"] == 4_000
+        assert [imports.value(f"select count(*) from {table}") for table in TABLES] == [0, 0, 0, 0]
 
 
 def test_a_file_that_was_imported_before_is_counted_as_well(imports: Imports) -> None:

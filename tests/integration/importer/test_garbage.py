@@ -19,9 +19,9 @@ WEEK = 7 * 86_400
 
 
 @pytest.fixture
-def garbage(connections: ConnectionPool[Db], imports: Imports, metrics: Metrics) -> Garbage:
+def garbage(imports: Imports, metrics: Metrics) -> Garbage:
     """The sweep over the importer's store."""
-    return Garbage(imports.settings, connections, imports.blobs, metrics)
+    return Garbage(imports.settings, imports.service, imports.blobs, metrics)
 
 
 @pytest.fixture
@@ -155,6 +155,22 @@ def test_one_that_was_written_again_meanwhile_is_not_dropped(tmp_path: Path) -> 
 
     assert [store.drop_unchanged(blob) for blob in listed] == [False]
     assert (tmp_path / "org/a/b").exists()
+
+
+def test_every_organisation_is_asked_for_its_own(imports: Imports, garbage: Garbage) -> None:
+    others = [uuid4() for _ in range(3)]
+    for org_id in others:
+        imports.save_mapping(org_id=org_id)
+        imports.imported(version(1), org_id=org_id)
+    # What names no organisation is nobody's
+    for key in ("org/nobody/x", "org/x", f"org/{others[0]}/a/b"):
+        imports.blobs.keep(imports.blobs.stage([b"x"]), key)
+    grow_old(imports)
+
+    garbage.step()
+
+    assert {key.split("/")[1] for key in blobs(imports, "org")} == {str(org_id) for org_id in others}
+    assert len(blobs(imports, "org")) == 3
 
 
 def test_while_another_importer_sweeps_this_one_does_not(

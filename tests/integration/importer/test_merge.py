@@ -16,7 +16,7 @@ from services.importer.core import merge
 from services.importer.core.identity import Resolved
 from services.importer.core.record import Contact, LeadRow
 from services.importer.lead_store import LeadStore
-from shared.database import Db, Row, connect
+from shared.database import Db, Row, connect, organisation
 from shared.ids import new_id
 from tests.integration.importer.builders import TABLES, Imports, csv_of
 
@@ -178,7 +178,7 @@ def test_what_somebody_types_during_an_import_stays_where_the_file_says_nothing(
     contact = Contact(email="jane@acme.fr", phone="+331")
     row = LeadRow(line=2, name="Acme", status="WON", crm_id="1", contact=contact, deal_crm_id="D1")
     first = Resolved(row, new_id(), True, ("crm:1",))
-    with imports.connections.connection() as db:
+    with imports.service.connection() as db:
         merged(db, imports, first)
     # When an import changes other cells of it, and has to wait
     stated = row._replace(
@@ -187,7 +187,7 @@ def test_what_somebody_types_during_an_import_stays_where_the_file_says_nothing(
     again = first._replace(row=stated, is_new=False, new_keys=())
 
     def importing() -> None:
-        with imports.connections.connection() as db:
+        with imports.service.connection() as db:
             merged(db, imports, again)
 
     thread = threading.Thread(target=importing)
@@ -204,7 +204,7 @@ def test_readers_never_wait_for_an_import(imports: Imports) -> None:
     imports.imported(csv_of([ACME]))
     lead = imports.lead("Acme")["id"]
 
-    with imports.connections.connection() as db:
+    with imports.service.connection() as db:
         merged(db, imports, an_addition(lead), Resolved(LeadRow(line=3, name="Bolt"), new_id(), True, ()))
         with imports.connections.connection() as other:
             other.execute("set local lock_timeout = '100ms'")
@@ -214,7 +214,7 @@ def test_readers_never_wait_for_an_import(imports: Imports) -> None:
 def test_deals_are_found_with_their_leads(imports: Imports) -> None:
     imports.imported(csv_of([ACME]))
 
-    with imports.connections.connection() as db:
+    with organisation(imports.service, imports.org_id) as db:
         assert LeadStore(db, imports.org_id).deal_owners(["D1", "D2"]) == {"D1": imports.lead("Acme")["id"]}
 
 

@@ -80,7 +80,7 @@ def come_so_far(progress: Progress, done: int = 7) -> None:
 
 def test_an_import_that_goes_on_is_told_with_its_counters(imports: Imports, clock: Clock) -> None:
     claim = claimed(imports)
-    progress = Progress(imports.connections, claim, 21, clock=clock)
+    progress = Progress(imports.service, claim, 21, clock=clock)
     clock.now += 1
 
     come_so_far(progress, 10)
@@ -97,7 +97,7 @@ def test_an_import_that_goes_on_is_told_with_its_counters(imports: Imports, cloc
 
 
 def test_where_the_number_of_lines_is_unknown_the_total_is_what_was_read(imports: Imports, clock: Clock) -> None:
-    progress = Progress(imports.connections, claimed(imports), clock=clock)
+    progress = Progress(imports.service, claimed(imports), clock=clock)
     clock.now += 1
 
     come_so_far(progress, 10)
@@ -106,7 +106,7 @@ def test_where_the_number_of_lines_is_unknown_the_total_is_what_was_read(imports
 
 
 def test_it_is_told_once_a_second_and_not_in_the_first_one(imports: Imports, clock: Clock) -> None:
-    progress = Progress(imports.connections, claimed(imports), 1_000, clock=clock)
+    progress = Progress(imports.service, claimed(imports), 1_000, clock=clock)
 
     for done in range(1, 36):
         come_so_far(progress, done)
@@ -118,7 +118,7 @@ def test_it_is_told_once_a_second_and_not_in_the_first_one(imports: Imports, clo
 
 
 def test_a_dry_run_rings_no_bell(imports: Imports, clock: Clock) -> None:
-    progress = Progress(imports.connections, claimed(imports, dry_run=True), clock=clock)
+    progress = Progress(imports.service, claimed(imports, dry_run=True), clock=clock)
     clock.now += 10
 
     come_so_far(progress)
@@ -135,7 +135,7 @@ def test_a_dry_run_rings_no_bell(imports: Imports, clock: Clock) -> None:
     ],
 )
 def test_an_importer_that_lost_its_run_tells_nothing(imports: Imports, clock: Clock, lost: str) -> None:
-    progress = Progress(imports.connections, claimed(imports), clock=clock)
+    progress = Progress(imports.service, claimed(imports), clock=clock)
     clock.now += 1
     imports.all(lost)
 
@@ -146,7 +146,7 @@ def test_an_importer_that_lost_its_run_tells_nothing(imports: Imports, clock: Cl
 
 def test_the_final_notification_comes_last_while_a_cancellation_overtakes(imports: Imports, clock: Clock) -> None:
     # Given somebody who is just ending the run
-    progress = Progress(imports.connections, claimed(imports), clock=clock)
+    progress = Progress(imports.service, claimed(imports), clock=clock)
     clock.now += 1
     with imports.connections.connection() as db:
         db.execute("update runs set stage = 'done', outcome = 'cancelled'")
@@ -160,7 +160,7 @@ def test_the_final_notification_comes_last_while_a_cancellation_overtakes(import
 
 def test_it_is_told_while_the_import_s_own_transaction_is_open(imports: Imports, clock: Clock) -> None:
     claim = claimed(imports)
-    progress = Progress(imports.connections, claim, clock=clock)
+    progress = Progress(imports.service, claim, clock=clock)
     clock.now += 1
     with imports.connections.connection() as own:
         own.execute(
@@ -175,7 +175,7 @@ def test_it_is_told_while_the_import_s_own_transaction_is_open(imports: Imports,
 
 def test_a_file_that_is_refused_midway_quietens_the_bell(imports: Imports, clock: Clock) -> None:
     claim = claimed(imports)
-    progress = Progress(imports.connections, claim, clock=clock)
+    progress = Progress(imports.service, claim, clock=clock)
     clock.now += 1
     come_so_far(progress)
     told(imports)
@@ -204,7 +204,7 @@ def test_a_change_of_the_connector_during_an_import_ends_its_progress(
     imports: Imports, desk: Desk, clock: Clock
 ) -> None:
     claim = claimed(imports)
-    progress = Progress(imports.connections, claim, clock=clock)
+    progress = Progress(imports.service, claim, clock=clock)
     clock.now += 1
     come_so_far(progress)
     desk.ask("sftp_connector.delete", connector_id=str(claim.connector_id))

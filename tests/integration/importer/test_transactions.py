@@ -10,6 +10,7 @@ from services.importer.handler import Handler
 from shared.blobs import Blobs
 from shared.database import Db
 from shared.metrics import Metrics
+from tests.integration.conftest import pool_of
 from tests.integration.importer.builders import Imports, counts, counts_of, csv_of
 
 IDLE = "select count(*) as n from pg_stat_activity where datname = current_database() and state = 'idle in transaction'"
@@ -46,7 +47,7 @@ def test_a_slow_blob_store_does_not_cost_the_import(database_url: str, imports: 
     impatient = {"row_factory": dict_row, "options": "-c idle_in_transaction_session_timeout=1s"}
     with ConnectionPool[Db](database_url, kwargs=impatient, min_size=1, open=True) as connections:
         blobs = SlowBlobs(f"file://{imports.folder}")
-        handler = Handler(imports.settings, connections, blobs, imports.leases, metrics)
+        handler = Handler(imports.settings, pool_of("importer", connections), blobs, imports.leases, metrics)
         request = imports.request(csv_of([{"Company": "Acme"}, {"City": "Nowhere"}]))
         # When rejected rows and fingerprints are stored at the end of an import
         handler.on_import(request)
@@ -59,7 +60,7 @@ def test_no_transaction_waits_while_encoding_and_formats_are_told(
 ) -> None:
     # Given a mapped column of dates, for whose format the file is read once more
     blobs = WatchedBlobs(f"file://{imports.folder}", connections)
-    handler = Handler(imports.settings, connections, blobs, imports.leases, metrics)
+    handler = Handler(imports.settings, pool_of("importer", connections), blobs, imports.leases, metrics)
     request = imports.request(csv_of([{"Company": "Acme", "Since": "31/01/2026"}]))
 
     handler.on_import(request)

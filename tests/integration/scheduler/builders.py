@@ -23,6 +23,7 @@ from shared.database import Db, Row
 from shared.ids import new_id
 from shared.metrics import Metrics
 from shared.sealing import Opener, Place, public_key, seal
+from tests.integration.conftest import pool_of
 
 CANARY = "canary-7f3a"
 PASSWORD = f"p@ss:/?#[]%20\"'\\ {CANARY}"
@@ -39,7 +40,7 @@ R = TypeVar("R")
 
 
 class Database:
-    """Reads and writes the tables as a test sees them."""
+    """Reads and writes the tables as a test sees them: all organisations' at once."""
 
     def __init__(self, connections: ConnectionPool[Db]) -> None:
         self.connections = connections
@@ -100,9 +101,10 @@ class Desk(Database):
         metrics = Metrics(self._registry)
         # How many jobs wait in each queue, as RabbitMQ would tell.
         self.waiting: dict[str, int] = {}
-        self.handler = Handler(connections, self.settings, metrics)
-        self.sweep = Sweep(connections, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
-        self.admin = Admin(connections, self.settings, metrics)
+        service = pool_of("scheduler", connections)
+        self.handler = Handler(service, self.settings, metrics)
+        self.sweep = Sweep(service, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
+        self.admin = Admin(service, self.settings, metrics)
 
     def event(self, event_type: str, *, id: str | None = None, **data: Any) -> CloudEvent:
         """An event of an admin of the organisation, unless `data` says otherwise."""

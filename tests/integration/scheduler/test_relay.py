@@ -21,6 +21,7 @@ from shared.errors import BusUnavailable
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 from shared.process import Loop
+from tests.integration.conftest import pool_of
 from tests.integration.scheduler.builders import Database, at_once
 
 MakeRelay = Callable[["Bus"], Relay]
@@ -78,7 +79,8 @@ def make_relay(connections: ConnectionPool[Db], database_url: str, metrics: Metr
     with ExitStack() as made:
 
         def make(bus: Bus) -> Relay:
-            relay = Relay(connections, database_url, cast("JobSender", bus), cast("EventPublisher", bus), metrics)
+            service = pool_of("scheduler", connections)
+            relay = Relay(service, database_url, cast("JobSender", bus), cast("EventPublisher", bus), metrics)
             made.callback(relay.close)
             return relay
 

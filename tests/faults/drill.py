@@ -1,0 +1,289 @@
+"""A stack to break: services behind proxies, customers' files that change, and words to wait for things."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from random import Random
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import pika
+import psutil
+import psycopg
+from pika.exceptions import ChannelClosedByBroker
+from psycopg.rows import dict_row
+
+from deploy.local.service import Service
+from deploy.local.stack import SERVICES, Stack
+from deploy.local.ui import UI
+from shared.bus.events import PARKED_QUEUE, UI_QUEUE
+from shared.contracts import EVENTS_EXCHANGE, JOBS, LARGE_IMPORTS
+from tests.faults.ledger import FIELDS, STATUSES, Ledger
+from tests.proxy import Proxy
+
+_JOBS = tuple(sorted({job.queue for job in JOBS} | {LARGE_IMPORTS}))
+WORK = (*_JOBS, *(f"{queue}.DQ" for queue in _JOBS), UI_QUEUE)
+DEAD = (*(f"{queue}.XQ" for queue in _JOBS), PARKED_QUEUE)
+_EVENTS = "ledger-events"
+_LIMIT_SECONDS = 60.0
+_INTERVAL_SECONDS = 3
+SETTINGS: Mapping[str, object] = {
+    "tick_seconds": 0.2,
+    "sweep_seconds": 0.2,
+    "queue_lease_seconds": 3,
+    "fetch_lease_seconds": 2,
+    "stored_lease_seconds": 3,
+    "lease_seconds": 2,
+    "progress_seconds": 0.3,
+    "grace_seconds": 5,
+    "min_interval_seconds": 1,
+    "connect_seconds": 4,
+    "login_seconds": 4,
+    "read_seconds": 3,
+    "resume_pause_seconds": 0.2,
+    "batch_rows": 20,  # several batches in a file
+}
+
+
+class NotHealed(AssertionError):
+    """The system did not come to rest, or what it left does not agree with the ledger."""
+
+
+class Drill:
+    """Serves several exercises, one after the other; each has organisations of its own."""
+
+    def __init__(self, stack: Stack, password: str) -> None:
+        self.stack = stack
+        self.password = password
+        servers = stack.servers
+        self.broker = Proxy(("127.0.0.1", servers.rabbitmq.port))
+        self.database = Proxy(("127.0.0.1", servers.postgres.port))
+        self.server = Proxy((servers.sshd.host, servers.sshd.port))
+        self.services: dict[str, Service] = {}
+        self.others: list[Service] = []
+        self.revived = 0
+        self.random = Random(0)
+        self.ledger = Ledger(self.random)
+        self.events: list[dict[str, Any]] = []
+        self._db: psycopg.Connection[dict[str, Any]] | None = None
+        self._numbers = dict.fromkeys(SERVICES, 0)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        try:
+            for proxy in (self.broker, self.database, self.server):
+                self._open.enter_context(proxy)
+            self.listen()
+            for name in SERVICES:
+                self.services[name] = self.started(name)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stack.stop()
+        if self._db is not None:
+            self._db.close()
+        self._open.close()
+
+    def started(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
+        """One more service of this kind, which reaches RabbitMQ and PostgreSQL through the proxies."""
+        self._numbers[name] += 1
+        environment = self.stack.environment(name)
+        behind = {
+            variable.removeprefix("SFTP_CONNECTOR_").lower(): _through(environment[variable], proxy)
+            for variable, proxy in (
+                ("SFTP_CONNECTOR_AMQP_URL", self.broker),
+                ("SFTP_CONNECTOR_DATABASE_URL", self.database),
+            )
+            if variable in environment
+        }
+        made = self.stack.service(name, self._numbers[name], **(behind | settings))
+        made.set_environment(**(variables or {}))
+        made.start()
+        return made
+
+    def add(self, name: str) -> Service:
+        """A second service of this kind, until the exercise ends."""
+        self.others.append(self.started(name))
+        return self.others[-1]
+
+    def replace(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
+        """The service with other settings, or variables of other names, instead of the one there is."""
+        self.services[name].stop()
+        self.services[name] = self.started(name, variables=variables, **settings)
+        return self.services[name]
+
+    def revive(self) -> None:
+        """Start again what died, with its usual settings, as the platform does."""
+        for name, service in self.services.items():
+            if not service.running:
+                self.revived += 1
+                self.services[name] = self.started(name)
+
+    def handles(self) -> dict[int, int]:
+        """The open files and sockets of each service's process, by its id."""
+        return {
+            service.pid: psutil.Process(service.pid).num_fds()
+            for service in self.services.values()
+            if service.pid is not None
+        }
+
+    def begin(self, seed: int) -> None:
+        """New organisations with connectors whose first version is imported."""
+        self.random = Random(seed)
+        self.ledger = Ledger(self.random)
+        self.revived = 0
+        self.events.clear()
+        self.stack.servers.sshd.set_password("crm", self.password)
+        with self.channel() as channel:
+            for queue, count in self.depths(DEAD).items():
+                if count:
+                    channel.queue_purge(queue)
+        self.put_next()
+        for org_id in self.ledger.org_ids:
+            with UI(self.stack.amqp_url, org_id) as ui:
+                asked = ui.ask("import_mapping.saved", fields=FIELDS, statuses=STATUSES)
+                ui.wait("import_mapping.accepted", in_reply_to=asked)
+                for source in self.ledger.sources:
+                    if source.org_id == org_id:
+                        asked = ui.ask("sftp_connector.create", **self.form(source.path))
+                        created = ui.wait("sftp_connector.created", in_reply_to=asked)
+                        source.connector_id = created["connector"]["id"]
+        self.until_imported()
+
+    def form(self, path: str) -> dict[str, Any]:
+        """A connector's form, filled in."""
+        server = {"host": self.stack.servers.sshd.host, "port": self.server.port}
+        login = {"username": "crm", "password": self.password}
+        return {"name": path, "path": path, "interval_seconds": _INTERVAL_SECONDS, **server, **login}
+
+    def put_next(self) -> None:
+        """The customers' CRMs export their next versions."""
+        self.ledger.grow()
+        for source in self.ledger.sources:
+            self.stack.servers.sshd.put(source.path, source.current.content)
+
+    def change(self) -> None:
+        """The next versions, looked at at once."""
+        self.put_next()
+        self.rows("update connectors set due_at = now() where id = any(%s)", self.connector_ids)
+
+    @property
+    def connector_ids(self) -> list[str]:
+        """The connectors of this exercise."""
+        return [source.connector_id for source in self.ledger.sources]
+
+    def linger(self) -> None:
+        """Any moment up to half a second."""
+        time.sleep(self.random.uniform(0, 0.5))
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """What the database answers, past the proxy; psycopg.OperationalError while it is away."""
+        if self._db is None or self._db.closed:
+            self._db = psycopg.connect(self.stack.database_url, autocommit=True, row_factory=dict_row)
+        cursor = self._db.execute(query, values)
+        return [] if cursor.description is None else cursor.fetchall()
+
+    def until(self, holds: Callable[[], object], what: str, *, seconds: float = _LIMIT_SECONDS) -> None:
+        """Wait until something holds, while dead services are started again; NotHealed when it does not."""
+        deadline = time.monotonic() + seconds
+        while not _tried(holds):
+            if time.monotonic() > deadline:
+                raise NotHealed(f"not within {seconds:.0f} s: {what}")
+            self.revive()
+            time.sleep(0.05)
+
+    def until_stage(self, *stages: str) -> None:
+        """Wait until a run of this exercise is there, or has passed by."""
+        query = "select from runs where connector_id = any(%s) and stage = any(%s)"
+        last = {source.current.checksum for source in self.ledger.sources}
+        self.until(
+            lambda: self.rows(query, self.connector_ids, list(stages)) or self._known() & last, f"a run in {stages}"
+        )
+
+    def until_imported(self) -> None:
+        """Wait until the newest version of every file counts."""
+        self.until(
+            lambda: self._known() == {source.current.checksum for source in self.ledger.sources}, "the newest versions"
+        )
+
+    def _known(self) -> set[str]:
+        query = "select file_checksum from connectors where id = any(%s)"
+        return {row["file_checksum"] for row in self.rows(query, self.connector_ids)}
+
+    def settle(self) -> None:
+        """Look at no file of this exercise any more, and wait until nothing is under way."""
+        for service in self.others:
+            service.stop()
+        self.others.clear()
+        self.rows("update connectors set state = 'paused' where id = any(%s) and state = 'active'", self.connector_ids)
+        self.until(
+            lambda: (
+                not self.rows("select from runs where stage <> 'done' and outcome is null limit 1")
+                and not self.rows("select from outbox limit 1")
+                and not any(self.depths(WORK).values())
+            ),
+            "rest",
+        )
+
+    def depths(self, queues: Iterable[str]) -> dict[str, int]:
+        """How many messages wait in each of the queues that exist."""
+        found = {}
+        for queue in queues:
+            try:
+                with self.channel() as channel:
+                    found[queue] = int(channel.queue_declare(queue, passive=True).method.message_count)
+            except ChannelClosedByBroker:
+                continue
+        return found
+
+    def listen(self) -> None:
+        """Keep every event that is published from now on, also while RabbitMQ is restarted."""
+        with self.channel() as channel:
+            channel.exchange_declare(EVENTS_EXCHANGE, "topic", durable=True)
+            channel.queue_declare(_EVENTS, durable=True, arguments={"x-queue-type": "quorum"})
+            channel.queue_bind(_EVENTS, EVENTS_EXCHANGE, "#")
+
+    def heard(self) -> list[dict[str, Any]]:
+        """The events of this exercise's organisations, repeats included."""
+        with self.channel() as channel:
+            while (found := channel.basic_get(_EVENTS, auto_ack=True))[0] is not None:
+                self.events.append(json.loads(found[2]))
+        ours = {str(org_id) for org_id in self.ledger.org_ids}
+        return [event for event in self.events if event["data"].get("organisation_id") in ours]
+
+    def channel(self) -> "Channel":
+        """A channel past the proxy."""
+        return Channel(self.stack.amqp_url)
+
+
+class Channel:
+    """A channel with a connection of its own, for as long as a `with` lasts."""
+
+    def __init__(self, url: str) -> None:
+        self._parameters = pika.URLParameters(url)
+
+    def __enter__(self) -> Any:
+        self._connection = pika.BlockingConnection(self._parameters)
+        return self._connection.channel()
+
+    def __exit__(self, *_: object) -> None:
+        if self._connection.is_open:
+            self._connection.close()
+
+
+def _through(url: str, proxy: Proxy) -> str:
+    """The URL, but at the proxy's port."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{proxy.port}").geturl()
+
+
+def _tried(holds: Callable[[], object]) -> object:
+    """Whether it holds; a server that is away just now says nothing."""
+    try:
+        return holds()
+    except (psycopg.OperationalError, OSError, pika.exceptions.AMQPError):
+        return False

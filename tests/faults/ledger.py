@@ -1,0 +1,103 @@
+"""What the customers' files hold, and so what has to be in the database in the end.
+
+Every row names itself: `organisation/source/version/row`, where the version is the one that last changed it.
+Organisations have the same CRM ids, names and emails on purpose, and some rows of each file are wrong by design.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from random import Random
+from uuid import UUID, uuid4
+
+FIELDS = {
+    "id": "CRM_ID",
+    "company": "LEAD_NAME",
+    "ledger": "LEAD_SECTOR",
+    "city": "LEAD_LOCATION_CITY",
+    "status": "LEAD_STATUS",
+    "mail": "CONTACT_EMAIL",
+}
+STATUSES = {"Won": "WON"}
+_HEADER = "id,company,ledger,city,status,mail\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One state of a source's file."""
+
+    content: bytes
+    good: dict[str, str]  # ledger id of each row that can be imported, and its email
+    bad: int  # rows that cannot
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(slots=True)
+class Source:
+    """A connector's file, which grows and changes from version to version."""
+
+    org_id: UUID
+    number: int
+    connector_id: str = ""
+    versions: list[Version] = field(default_factory=list)
+    # For each row the version that changed it last.
+    _rows: list[int] = field(default_factory=list)
+
+    @property
+    def path(self) -> str:
+        """Where it lies on the customer's server."""
+        return f"/exports/{self.org_id.hex}-{self.number}.csv"
+
+    @property
+    def current(self) -> Version:
+        """The newest version."""
+        return self.versions[-1]
+
+    def grow(self, random: Random, rows: int, bad: int) -> Version:
+        """The next version: some rows are new, and some of the others changed."""
+        version = len(self.versions) + 1
+        self._rows = [version if random.random() < 0.3 else last for last in self._rows] + [version] * rows
+        good = {self._ledger_id(row): f"p{self.number}-{row}@shared.example" for row in range(len(self._rows))}
+        lines = [
+            f"C{self.number}-{row},Company {self.number}-{row},{ledger_id},Paris,won,{mail}\n"
+            for row, (ledger_id, mail) in enumerate(good.items())
+        ]
+        for wrong in range(bad):
+            # One without a name, one with a cell too many
+            line = f"B{wrong},,{self.org_id}/bad,Paris,won,\n" if wrong % 2 else f"B{wrong},Bad,x,Paris,won,,surplus\n"
+            lines.insert(random.randrange(len(lines) + 1), line)
+        made = Version((_HEADER + "".join(lines)).encode(), good, bad)
+        self.versions.append(made)
+        return made
+
+    def _ledger_id(self, row: int) -> str:
+        return f"{self.org_id}/{self.number}/{self._rows[row]}/{row}"
+
+
+class Ledger:
+    """Sources of several organisations; the same seed makes the same rows, but for the organisations' ids."""
+
+    def __init__(
+        self, random: Random, *, organisations: int = 2, sources: int = 2, rows: int = 60, bad: int = 3
+    ) -> None:
+        self._random = random
+        self._rows, self._bad = rows, bad
+        self.org_ids = [uuid4() for _ in range(organisations)]
+        self.sources = [Source(org_id, number) for org_id in self.org_ids for number in range(sources)]
+
+    def grow(self) -> None:
+        """The next version of every file."""
+        for source in self.sources:
+            source.grow(self._random, self._rows, self._bad)
+
+    def leads_of(self, org_id: UUID) -> dict[str, str]:
+        """What the organisation has to have: each ledger id once, with its email."""
+        return {
+            ledger_id: mail
+            for source in self.sources
+            if source.org_id == org_id
+            for ledger_id, mail in source.current.good.items()
+        }

@@ -1,0 +1,153 @@
+"""The ledger's checker finds every deviation that is planted, and none where there is none."""
+
+from collections.abc import Callable
+from random import Random
+from uuid import UUID, uuid4
+
+import pytest
+
+from tests.faults.check import Found, deviations
+from tests.faults.ledger import Ledger
+
+Plant = Callable[[Ledger, Found], object]
+
+
+def made() -> tuple[Ledger, Found]:
+    """Two versions of every file, imported as they should be."""
+    ledger = Ledger(Random(7), rows=4, bad=2)
+    for source in ledger.sources:
+        source.connector_id = str(uuid4())
+    ledger.grow()
+    ledger.grow()
+    imports = [
+        {
+            "run_id": uuid4(),
+            "org_id": source.org_id,
+            "connector_id": UUID(source.connector_id),
+            "checksum": version.checksum,
+            "mapping_version": 1,
+            "read": len(version.good) + version.bad,
+            "created": len(version.good),
+            "updated": 0,
+            "unchanged": 0,
+            "rejected": version.bad,
+            "ignored": 0,
+        }
+        for source in ledger.sources
+        for version in source.versions
+    ]
+    rows = [(org_id, *row) for org_id in ledger.org_ids for row in ledger.leads_of(org_id).items()]
+    return ledger, Found(
+        leads=[{"org_id": org_id, "ledger_id": ledger_id} for org_id, ledger_id, _ in rows],
+        contacts=[{"org_id": org_id, "ledger_id": ledger_id, "email": mail} for org_id, ledger_id, mail in rows],
+        imports=imports,
+        events=[
+            {
+                "id": str(uuid4()),
+                "type": "sftp_connector.sync_succeeded",
+                "data": {"run_id": str(row["run_id"]), "organisation_id": str(row["org_id"])},
+            }
+            for row in imports
+        ],
+        seconds=1,
+        bound=2,
+    )
+
+
+def another_s_lead(ledger: Ledger, found: Found) -> None:
+    found.leads[0] = found.leads[0] | {"org_id": ledger.org_ids[1]}
+
+
+def another_s_event(ledger: Ledger, found: Found) -> None:
+    found.events[0]["data"]["path"] = ledger.sources[-1].path
+
+
+PLANTED: dict[str, tuple[Plant, str]] = {
+    "a lead is missing": (lambda _, found: found.leads.pop(), "1: lead"),
+    "a lead is there twice": (lambda _, found: found.leads.append(found.leads[0]), "is there 2 times"),
+    "a lead is of a row that was never valid": (
+        lambda ledger, found: found.leads.append({"org_id": ledger.org_ids[0], "ledger_id": "bad"}),
+        "1: lead bad should not be there",
+    ),
+    "a contact has another row's email": (
+        lambda _, found: found.contacts[0].update(email="other@shared.example"),
+        "1: contact",
+    ),
+    "a version was imported twice": (
+        lambda _, found: found.imports.append(found.imports[0] | {"run_id": uuid4()}),
+        "was imported 2 times",
+    ),
+    "the newest version was not imported": (
+        lambda _, found: found.imports.pop(),
+        "2: the newest version of source 1",
+    ),
+    "what was imported never was a version": (
+        lambda _, found: found.imports[0].update(checksum="0" * 64),
+        "never was a version",
+    ),
+    "the counts do not add up": (lambda _, found: found.imports[0].update(updated=1), "3: run"),
+    "a bad row was taken": (
+        lambda _, found: found.imports[0].update(rejected=1, created=found.imports[0]["created"] + 1),
+        "and rejected 1, not 2",
+    ),
+    "an end was not told": (lambda _, found: found.events.pop(), "was told 0 times"),
+    "an end was told twice": (
+        lambda _, found: found.events.append(found.events[0] | {"id": "another"}),
+        "was told 2 times",
+    ),
+    "an event came with two contents": (
+        lambda _, found: found.events.append(found.events[0] | {"data": {}}),
+        "with two contents",
+    ),
+    "an organisation has another's lead": (another_s_lead, "5: organisation"),
+    "an event names another organisation": (another_s_event, "5: an event of organisation"),
+    "rows of two organisations refer to each other": (lambda _, found: found.strangers.append("a run"), "5: a run"),
+    "a secret is somewhere": (lambda _, found: found.leaks.append("logs: key"), "6: a secret is in logs: key"),
+    "a blob was left behind": (lambda _, found: found.litter.append("incoming/x"), "7: left behind: incoming/x"),
+    "it took too long": (lambda _, found: setattr(found, "seconds", 3), "8: it took 3.0 s, not 2"),
+    "a service is not well": (lambda _, found: found.sick.append("importer is not well"), "9: importer"),
+}
+
+
+def test_where_all_is_well_it_says_nothing() -> None:
+    assert deviations(*made()) == []
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_it_finds_what_is_planted(name: str) -> None:
+    ledger, found = made()
+    plant, told = PLANTED[name]
+
+    plant(ledger, found)
+
+    assert [line for line in deviations(ledger, found) if told in line]
+
+
+def test_an_event_may_be_published_twice_under_one_id() -> None:
+    ledger, found = made()
+
+    found.events.append(found.events[0])
+
+    assert deviations(ledger, found) == []
+
+
+def test_where_the_fault_took_events_they_may_be_missing_and_not_doubled() -> None:
+    ledger, found = made()
+    found.events.pop()
+    assert deviations(ledger, found, events_lost=True) == []
+
+    found.events.append(found.events[0] | {"id": "another"})
+    assert deviations(ledger, found, events_lost=True) != []
+
+
+def test_the_same_seed_makes_the_same_rows_and_organisations_share_keys_and_emails() -> None:
+    one, two = (Ledger(Random(3)) for _ in range(2))
+    one.grow()
+    two.grow()
+
+    mails = [set(one.leads_of(org_id).values()) for org_id in one.org_ids]
+
+    assert mails[0] == mails[1]
+    assert one.sources[0].current.content == two.sources[0].current.content.replace(
+        str(two.org_ids[0]).encode(), str(one.org_ids[0]).encode()
+    )
