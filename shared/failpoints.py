@@ -74,8 +74,14 @@ def _action(text: str) -> Callable[[], None]:
     if text == "raise":
         return _raise
     if text in {"kill", "freeze"}:
-        return partial(os.kill, os.getpid(), signal.SIGKILL if text == "kill" else signal.SIGSTOP)
+        return partial(_signal, signal.SIGKILL if text == "kill" else signal.SIGSTOP)
     raise ValueError(f"FAILPOINTS: {text!r} is none of kill, freeze, raise and sleep:SECONDS")
+
+
+def _signal(number: signal.Signals) -> None:
+    os.kill(os.getpid(), number)
+    # The kernel may tell another thread first, and this one would go on meanwhile.
+    time.sleep(0.1)
 
 
 def _raise() -> None:
