@@ -99,10 +99,11 @@ def test_an_importer_that_wakes_after_its_lease_writes_nothing(world: World, lea
     world.until_stage("importing")
     world.until(lambda: psutil.Process(frozen.pid).status() == psutil.STATUS_STOPPED, "a frozen importer")
     # When PostgreSQL ends its transaction, and another importer takes the run over
-    world.rows(
-        "select pg_terminate_backend(pid) from pg_stat_activity"
-        " where state = 'idle in transaction' and datname = current_database()"
+    ended = (
+        "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'"
+        " and datname = current_database() and application_name = 'sftp-connector-importer'"
     )
+    world.until(lambda: world.rows(ended), "a transaction to end")
     world.stack.service("importer", 2).start()
     world.ended(asked)
     frozen.thaw()
