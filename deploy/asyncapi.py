@@ -19,7 +19,7 @@ from shared.contracts import EVENTS_EXCHANGE, JOBS, TOLD, UI_EVENTS, UI_EXCHANGE
 PATH = Path(__file__).parents[1] / "docs" / "asyncapi.yaml"
 
 _HEADER = "# Written by `python -m deploy.asyncapi` from shared/contracts.py: change it there.\n"
-_VERSION = "1.4.0"  # of the contracts: the second number grows with each field or message that is added
+_VERSION = "1.5.0"  # of the contracts: the second number grows with each field or message that is added
 _DESCRIPTION = f"""\
 Keeps Leadbay's leads in sync with a CSV file on a customer's SFTP server. All messages travel over RabbitMQ.
 
@@ -33,6 +33,9 @@ order of one connector's events is kept.
 **Jobs** go from one service of the connector to another, over durable quorum queues; the UI does not see them. The
 body is the envelope of dramatiq, whose `kwargs.job` holds the job. A job is a hint: a lost one is sent again, and a
 repeated one changes nothing.
+
+**Traces**: an event may carry W3C trace context in the extension attributes `traceparent` and `tracestate`. What is
+done because of it, and every event told of that, is part of the same trace; a run that is merely due begins one.
 
 **Versions**: fields and messages are only ever added, fields with a default. Ignore a field that you do not know.
 

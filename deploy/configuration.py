@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the settings classes: `python -m deploy.configuration`."""
+"""Writes docs/configuration.md and the names of all settings from their classes: `python -m deploy.configuration`."""
 
 import json
 from pathlib import Path
@@ -6,21 +6,35 @@ from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from deploy.command.settings import Settings as CommandSettings
 from services.fetcher.settings import Settings as FetcherSettings
 from services.importer.settings import Settings as ImporterSettings
 from services.scheduler.settings import Settings as SchedulerSettings
-from shared.settings import PREFIX, Block
+from shared.settings import PREFIX, SECRETS_DIR, Block
 
-PATH = Path(__file__).parents[1] / "docs" / "configuration.md"
-_SERVICES: dict[str, type[Block]] = {
+_ROOT = Path(__file__).parents[1]
+PATH = _ROOT / "docs" / "configuration.md"
+NAMES_PATH = _ROOT / "shared" / "setting_names.py"
+SERVICES: dict[str, type[Block]] = {
     "scheduler": SchedulerSettings,
     "fetcher": FetcherSettings,
     "importer": ImporterSettings,
+    "command": CommandSettings,
 }
-_INTRODUCTION = """# Configuration
+# What the last word of a setting's name counts.
+_UNITS = {"chars": "characters", "networks": "", "ports": "", "keys": "", "minute": "bytes a minute"} | {
+    word: word for word in ("seconds", "days", "bytes", "rows", "threads", "lines", "columns", "entries", "versions")
+}
+_INTRODUCTION = f"""# Configuration
 
-Every setting is an environment variable. A service refuses to start, with a line for each, when one is missing or
-wrong. Lists are written as JSON. `python -m deploy.configuration` makes this page from the code.
+Every setting is an environment variable, or a file of that name in the folder that `{SECRETS_DIR}` names,
+such as `/run/secrets`; the variable wins. So `/run/secrets/{PREFIX}DATABASE_URL` holds a password that no
+environment shows. Files without our prefix are left alone.
+
+A service refuses to start, with a line for each, when a setting is missing or wrong, and when a variable or file with
+our prefix belongs to no service; the closest name is suggested. Services may share one environment. Lists are written
+as JSON. `sftp-connector config check SERVICE` shows what counts ([command.md](command.md)): `command` below is that
+command. `python -m deploy.configuration` makes this page from the code.
 
 Keys of an object store come from the environment variables that its makers define, and are read once, at the start. For
 `s3://bucket/prefix`, at Amazon or anywhere else that speaks S3:
@@ -36,24 +50,45 @@ The keys need the rights to list the bucket and to read, write and delete its ob
 incomplete multipart uploads after a day: what a fetcher leaves that was killed while it wrote is no object, and is not
 swept.
 
-| variable | read by | default | meaning |
-|---|---|---|---|
+| variable | read by | default | unit | meaning |
+|---|---|---|---|---|
 """
+_NAMES = '''"""The names of all settings of all services, made by `python -m deploy.configuration`."""
+
+NAMES = frozenset(
+    {{
+{}
+    }}
+)
+'''
 
 
 def table() -> str:
     """The page."""
-    readers: dict[str, list[str]] = {}
-    fields: dict[str, Any] = {}
-    for service, settings in _SERVICES.items():
-        for name, field in settings.model_fields.items():
-            readers.setdefault(name, []).append(service)
-            fields[name] = field
     rows = [
-        f"| `{PREFIX}{name.upper()}` | {', '.join(readers[name])} | {_default(field)} | {field.description} |"
-        for name, field in fields.items()
+        f"| `{PREFIX}{name.upper()}` | {', '.join(_readers(name))} | {_default(field)} | {_unit(name)}"
+        f" | {field.description} |"
+        for name, field in _fields().items()
     ]
     return _INTRODUCTION + "\n".join(rows) + "\n"
+
+
+def names() -> str:
+    """The module that holds all names, so that a service knows those of the others."""
+    return _NAMES.format("\n".join(f'        "{name}",' for name in sorted(_fields())))
+
+
+def _fields() -> dict[str, Any]:
+    """Every setting; of one that a service needs and the command can do without, the service's."""
+    return {name: field for block in reversed(SERVICES.values()) for name, field in block.model_fields.items()}
+
+
+def _readers(name: str) -> list[str]:
+    return [service for service, block in SERVICES.items() if name in block.model_fields]
+
+
+def _unit(name: str) -> str:
+    return _UNITS.get(name.rpartition("_")[2], "")
 
 
 def _default(field: Any) -> str:
@@ -63,3 +98,4 @@ def _default(field: Any) -> str:
 
 if __name__ == "__main__":
     PATH.write_text(table())
+    NAMES_PATH.write_text(names())

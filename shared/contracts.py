@@ -6,10 +6,10 @@ Events are CloudEvents 1.0 in structured JSON.
 """
 
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from shared.fields import (
     ConnectorName,
@@ -27,6 +27,7 @@ from shared.fields import (
     UrlTemplate,
     Username,
 )
+from shared.trace_context import Trace, parse
 
 UI_EXCHANGE = "leadbay.ui"
 EVENTS_EXCHANGE = "leadbay.events"
@@ -41,6 +42,8 @@ class Job(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     queue: ClassVar[str]
     other_queues: ClassVar[tuple[str, ...]] = ()  # where some of them go instead
+    traceparent: str = ""  # W3C trace context of what this is done for
+    tracestate: str = ""
 
     @property
     def destination(self) -> str:
@@ -126,6 +129,7 @@ class StoredFile(Seen):
     looked_at: datetime
     remote_size: int | None = None  # bytes at the server where they differ from those in the blob: of the archive
     remote_checksum: str | None = None  # of those bytes
+    reason: str = ""  # why the file was downloaded, in plain words
 
 
 class FetchProgressed(Job):
@@ -150,6 +154,7 @@ class FetchReported(Seen, Job):
     mtime: int | None = None
     looked_at: datetime | None = None
     downloaded: bool = False  # the bytes were compared, not only size and mtime
+    reason: str = ""  # why they were, in plain words
 
 
 class ImportRequested(StoredFile, Job):
@@ -663,6 +668,7 @@ class SyncSucceeded(RunTold):
     dry_run: bool = False  # nothing was written; the counts are what an import would do
     reading: Reading | None = None
     reject_blob: str | None = None  # key in the blob store of the rejected rows, as CSV
+    detail: str = ""  # what was compared and how many rows were merged, in plain words
 
 
 class MappingNeeded(RunTold):
@@ -676,6 +682,7 @@ class MappingNeeded(RunTold):
     reading: Reading
     columns: tuple[ColumnView, ...]
     statuses: tuple[StatusView, ...] = ()
+    detail: str = ""  # what was read, in plain words
 
 
 class SyncFailed(RunTold):
@@ -693,6 +700,7 @@ class SyncCancelled(RunTold):
     """The connector was changed or deleted while the run was open, or a dry run gave way; leads are as they were."""
 
     type = "sftp_connector.sync_cancelled"
+    detail: str = ""  # what ended it, in plain words
 
 
 class MappingSaved(Told):
@@ -776,6 +784,26 @@ class CloudEvent(BaseModel):
     time: datetime | None = None
     datacontenttype: Literal["application/json"] = "application/json"
     data: dict[str, Any]
+    # W3C trace context (a CloudEvents extension). What is not valid counts as left out.
+    traceparent: str | None = Field(default=None, exclude_if=lambda value: value is None)
+    tracestate: str | None = Field(default=None, exclude_if=lambda value: value is None)
+
+    @property
+    def trace(self) -> Trace | None:
+        """The trace that the event is part of."""
+        return parse(self.traceparent, self.tracestate)
+
+    @field_validator("traceparent", "tracestate", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return value if isinstance(value, str) else None
+
+    @model_validator(mode="after")
+    def _only_a_valid_trace(self) -> Self:
+        trace = self.trace
+        self.traceparent = trace.parent if trace else None
+        self.tracestate = trace.state or None if trace else None
+        return self
 
     @field_validator("data", mode="before")
     @classmethod

@@ -10,7 +10,7 @@ from shared.settings import DatabaseSettings, load
 
 FOLDER = Path(__file__).with_name("migrations")
 _LOCK = 7_240_915_001
-_TABLE = """
+TABLE = """
     create table if not exists schema_migrations (
         name text primary key,
         checksum text not null,
@@ -27,7 +27,7 @@ def migrate(url: str) -> list[str]:
     """Apply the migrations that are missing, each in a transaction; the names applied. Safe to run side by side."""
     with connect(url, name="migrate") as db:
         _lock(db)
-        db.execute(_TABLE)
+        db.execute(TABLE)
         done = {row["name"]: row["checksum"] for row in db.execute("select name, checksum from schema_migrations")}
         return [path.name for path in sorted(FOLDER.glob("*.sql")) if _apply(db, path, done)]
 

@@ -5,16 +5,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
 
+from shared.bus.queues import Queues
 from shared.errors import describe
 from shared.metrics import Metrics
 from shared.settings import ServiceSettings
-from shared.telemetry import Check, StatusServer
+from shared.telemetry import Check, StatusServer, passes
 
 log = structlog.get_logger()
+
+_FIRST_SECONDS = 1.0
+_WATCH_SECONDS = 15.0
 
 
 class Part(Protocol):
@@ -42,7 +47,8 @@ def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part],
         healthy={part.name: part.is_alive for part in parts},
         ready=ready,
     )
-    for part in parts:
+    watcher = _watcher(settings, metrics, parts, ready)
+    for part in (*parts, watcher):
         part.start()
     status.start()
     log.info("service.started", status_port=status.port)
@@ -51,8 +57,24 @@ def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part],
     deadline = time.monotonic() + settings.grace_seconds
     for part in parts:
         part.stop(max(0.1, deadline - time.monotonic()))
+    # What it asks may not answer for long, and nobody needs to know any more.
+    watcher.stop(0.1)
     status.stop()
     log.info("service.stopped")
+
+
+def _watcher(settings: ServiceSettings, metrics: Metrics, parts: Sequence[Part], ready: Mapping[str, Check]) -> "Loop":
+    needed = {**ready, "broker": Queues(settings.amqp_url.get_secret_value()).answers}
+    loops = [part for part in parts if isinstance(part, Loop)]
+    return Loop("watch", partial(watch, metrics, needed, loops), idle_seconds=_WATCH_SECONDS)
+
+
+def watch(metrics: Metrics, needed: Mapping[str, Check], loops: "Sequence[Loop]") -> None:
+    """Measure whether what the service needs answers, and how its loops do."""
+    for name, check in needed.items():
+        metrics.dependency_up.labels(name).set(passes(check))
+    for loop in loops:
+        metrics.loop_failures.labels(loop.name).set(loop.failures)
 
 
 def _asked_to_stop() -> socket.socket:
@@ -69,24 +91,30 @@ def _asked_to_stop() -> socket.socket:
 
 
 class Loop(threading.Thread):
-    """Calls `step` again and again, `idle_seconds` apart; after a step that raised it waits longer, up to 10 s."""
+    """Calls `step` again and again, `idle_seconds` apart; after a step that raised it waits longer, up to 10 s.
 
-    def __init__(self, name: str, step: Callable[[], None], *, idle_seconds: float) -> None:
+    The first step comes after a second at most, unless it is `patient`.
+    """
+
+    def __init__(self, name: str, step: Callable[[], None], *, idle_seconds: float, patient: bool = False) -> None:
         super().__init__(name=name, daemon=True)
         self._step = step
         self._idle_seconds = idle_seconds
+        self._first = idle_seconds if patient else min(idle_seconds, _FIRST_SECONDS)
         self._stopping = threading.Event()
-        self._failures = 0
+        self.failures = 0  # in a row
 
     def run(self) -> None:
         """Loop until `stop`."""
-        while not self._stopping.wait(min(self._idle_seconds * 2**self._failures, max(self._idle_seconds, 10.0))):
+        pause = self._first
+        while not self._stopping.wait(pause):
             try:
                 self._step()
-                self._failures = 0
+                self.failures = 0
             except Exception as error:  # noqa: BLE001 - the loop outlives every fault
-                self._failures += 1
+                self.failures += 1
                 log.warning("loop.failed", loop=self.name, error=describe(error))
+            pause = min(self._idle_seconds * 2**self.failures, max(self._idle_seconds, 10.0))
 
     def stop(self, grace_seconds: float) -> None:
         """Finish the step in hand, at most this long."""

@@ -1,27 +1,53 @@
-"""The blocks of settings that several services read, from the environment: SFTP_CONNECTOR_<NAME>."""
+"""The blocks of settings that several services read: SFTP_CONNECTOR_<NAME>, from the environment or from files."""
 
+import difflib
+import json
+import os
 import sys
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar, get_origin
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from shared.sealing import private_key, public_key
+from shared.setting_names import NAMES
 
 PREFIX = "SFTP_CONNECTOR_"
+# Where files are that are named like the variables. A variable of the environment wins.
+SECRETS_DIR = f"{PREFIX}SECRETS_DIR"
+_OTHERS = {"SECRETS_DIR", "FAILPOINTS"}
 
 
 class Block(BaseSettings):
     """Some settings; a service's own are composed of several blocks."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, hide_input_in_errors=True)
+    # Lists are decoded below, where one that is no JSON is a problem like any other.
+    model_config = SettingsConfigDict(env_prefix=PREFIX, hide_input_in_errors=True, enable_decoding=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _decoded(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[info.field_name or ""]
+        if not isinstance(value, str) or get_origin(field.annotation) is not list:
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            raise ValueError("Input should be a JSON list") from None
 
 
-class ServiceSettings(Block):
-    """What every service reads."""
+class BusSettings(Block):
+    """RabbitMQ, for everyone."""
 
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp:// or amqps:// URL")
+
+
+class ServiceSettings(BusSettings):
+    """What every service reads."""
+
     http_host: str = Field(default="127.0.0.1", description="address that serves /metrics, /healthz and /readyz")
     http_port: int = Field(default=9100, ge=0, le=65535, description="its port; 0 takes a free one")
     grace_seconds: float = Field(default=25.0, gt=0, description="how long a stop waits for the work in hand")
@@ -82,16 +108,56 @@ class OpenSettings(Block):
 S = TypeVar("S", bound=Block)
 
 
-def load(settings: type[S]) -> S:
-    """The settings from the environment; ends the process with a line for each that is missing or wrong."""
+class Wrong(Exception):
+    """Settings that are missing, wrong or misspelt: a line for each, which names the variable and never its value."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(f"{len(lines)} settings are wrong")
+        self.lines = lines
+
+
+def read(settings: type[S]) -> S:
+    """The settings from the environment and files; Wrong names every problem."""
+    folder = os.environ.get(SECRETS_DIR)
+    if folder is not None and not Path(folder).is_dir():
+        raise Wrong([f"{SECRETS_DIR}: there is no such folder"])
+    names = [*os.environ, *(path.name for path in Path(folder).iterdir())] if folder else list(os.environ)
+    problems = dict(_unknown(names, NAMES | set(settings.model_fields)))
     try:
-        return settings()
+        found = settings(_secrets_dir=folder)
     except ValidationError as error:
-        problems = [(str(found["loc"][0]), found["msg"]) for found in error.errors(include_input=False)]
+        # The last problem of a setting wins: it stands once, however many of its items are wrong.
+        problems |= {_variable(str(one["loc"][0])): one["msg"] for one in error.errors(include_input=False)}
     except SettingsError as error:
-        # A list that is no JSON. The text names the field, in quotes, and its cause would quote the value.
-        problems = [(str(error).split('"')[1], "Input should be a JSON list")]
-    # The last problem of a setting wins: it stands once, however many of its items are wrong.
-    for name, message in dict(problems).items():
-        sys.stderr.write(f"{PREFIX}{name.upper()}: {message}\n")
-    raise SystemExit(2)
+        # The text names the field, in quotes, and its cause would quote the value.
+        problems[_variable(str(error).split('"')[1])] = "Its file cannot be read as UTF-8 text"
+    if problems:
+        raise Wrong([f"{name}: {message.removeprefix('Value error, ')}" for name, message in problems.items()])
+    return found
+
+
+def load(settings: type[S]) -> S:
+    """The settings from the environment and files; ends the process with a line for each that is missing or wrong."""
+    try:
+        return read(settings)
+    except Wrong as wrong:
+        sys.stderr.write("".join(f"{line}\n" for line in wrong.lines))
+        raise SystemExit(2) from None
+
+
+def _variable(field: str) -> str:
+    return f"{PREFIX}{field.upper()}"
+
+
+def _unknown(names: Iterable[str], known: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """The names with our prefix that no setting has, and what each was meant to be."""
+    settings = sorted({name.upper() for name in known} | _OTHERS)
+    ours = sorted({name.upper() for name in names if name.upper().startswith(PREFIX)})
+    # Kubernetes tells each container of the services in its namespace, in variables named after them.
+    services = [name.removesuffix("_SERVICE_HOST") for name in ours if name.endswith("_SERVICE_HOST")]
+    for name in ours:
+        told = any(name.startswith((f"{service}_SERVICE_", f"{service}_PORT")) for service in services)
+        if name.removeprefix(PREFIX) in settings or told:
+            continue
+        close = difflib.get_close_matches(name.removeprefix(PREFIX), settings, n=1)
+        yield name, "There is no such setting" + (f"; did you mean {PREFIX}{close[0]}?" if close else "")

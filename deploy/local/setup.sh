@@ -44,6 +44,7 @@ missing_packages() {
     exists /usr/lib/proftpd/mod_sftp.so || echo proftpd-mod-crypto
     on_path dropbearconvert || echo dropbear-bin
     on_path openssl || echo openssl
+    on_path promtool || echo prometheus
     exists '/usr/lib/*/faketime/libfaketime.so.1' || echo libfaketime
 }
 
@@ -69,6 +70,7 @@ keep_services_down_at_boot() {
         rabbitmq-server) units+=" rabbitmq-server.service epmd.service epmd.socket" ;;
         openssh-server) units+=" ssh.service ssh.socket" ;;
         proftpd-core) units+=" proftpd.service proftpd.socket" ;;
+        prometheus) units+=" prometheus.service prometheus-node-exporter.service" ;;
         esac
     done
     # Which of these units exist differs from release to release.

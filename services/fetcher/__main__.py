@@ -23,7 +23,7 @@ def main() -> None:
     quiet_libraries()
     logging.getLogger("paramiko").setLevel(logging.CRITICAL)
     amqp = settings.amqp_url.get_secret_value()
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), "fetcher")
     blobs = Blobs(settings.blob_url)
     opener = Opener(private_key(key.get_secret_value()) for key in settings.seal_private_keys)
     sender = JobSender(amqp)
@@ -32,8 +32,8 @@ def main() -> None:
         settings,
         metrics,
         parts=[
-            Lane(amqp, {FetchRequested: handler.on_fetch}, threads=settings.fetch_threads),
-            Lane(amqp, {ConnectionTestRequested: handler.on_test}, threads=settings.test_threads),
+            Lane(amqp, {FetchRequested: handler.on_fetch}, threads=settings.fetch_threads, metrics=metrics),
+            Lane(amqp, {ConnectionTestRequested: handler.on_test}, threads=settings.test_threads, metrics=metrics),
             Loop("heartbeat", handler.heartbeat.beat, idle_seconds=settings.progress_seconds),
         ],
         ready={"blobs": blobs.ready},

@@ -25,9 +25,9 @@ _NOTHING_TRIED = frozenset({"secret_unreadable", "key_unreadable"})
 
 
 def unchanged(
-    request: FetchRequested, look: Look, looked_at: datetime, seen: Seen, detail: str, *, downloaded: bool
+    request: FetchRequested, look: Look, looked_at: datetime, seen: Seen, detail: str, *, downloaded_because: str = ""
 ) -> FetchReported:
-    """The file is as it was."""
+    """The file is as it was; `downloaded_because` says why its bytes were compared, if they were."""
     return FetchReported(
         **seen.model_dump(),
         run_id=request.run_id,
@@ -36,7 +36,8 @@ def unchanged(
         size=look.size,
         mtime=look.mtime,
         looked_at=looked_at,
-        downloaded=downloaded,
+        downloaded=bool(downloaded_because),
+        reason=downloaded_because,
     )
 
 
@@ -51,8 +52,10 @@ def failed(request: FetchRequested, seen: Seen, failure: LookFailed) -> FetchRep
     )
 
 
-def stored(request: FetchRequested, seen: Seen, found: Found, looked_at: datetime, brought: Brought) -> StoredFile:
-    """The file as it lies in the blob store under its final name."""
+def stored(
+    request: FetchRequested, seen: Seen, found: Found, looked_at: datetime, brought: Brought, *, reason: str
+) -> StoredFile:
+    """The file as it lies in the blob store under its final name, and why it was brought."""
     size = found.look.size
     return StoredFile(
         **seen.model_dump(),
@@ -63,6 +66,7 @@ def stored(request: FetchRequested, seen: Seen, found: Found, looked_at: datetim
         looked_at=looked_at,
         remote_size=None if size == brought.size else size,
         remote_checksum=brought.packed_checksum,
+        reason=reason,
     )
 
 

@@ -68,7 +68,12 @@ class Handler:
             request.endpoint, request.org_id, request.connector_id, seconds=self._settings.fetch_seconds
         )
         try:
-            with self._metrics.fetch_seconds.time(), self.heartbeat.of(request.run_id, visit), visit:
+            with (
+                self._metrics.fetch_seconds.time(),
+                self._metrics.open_sessions.track_inprogress(),
+                self.heartbeat.of(request.run_id, visit),
+                visit,
+            ):
                 answer = self._look(request, visit)
         except LookFailed as failure:
             answer = answers.failed(request, visit.seen, failure)
@@ -89,14 +94,14 @@ class Handler:
         unchanged = partial(answers.unchanged, request, found.look, looked_at)
         step = changes.decide(request.known, found.path, found.look, full_check=request.full_check)
         if isinstance(step, changes.Unchanged):
-            return unchanged(visit.seen, step.detail, downloaded=False)
+            return unchanged(visit.seen, step.detail)
         check_marker(session, request.endpoint.done_marker, found)
         log.info("file.downloading", reason=step.reason, size=found.look.size)
         brought = self._intake.bring(visit, session, found)
         if request.known is not None and request.known.checksum == brought.checksum:
             self._blobs.drop(brought.staged)
-            return unchanged(visit.seen, "same content", downloaded=True)
-        file = answers.stored(request, visit.seen, found, looked_at, brought)
+            return unchanged(visit.seen, "same content", downloaded_because=step.reason)
+        file = answers.stored(request, visit.seen, found, looked_at, brought, reason=step.reason)
         self._blobs.keep(brought.staged, file.blob)
         failpoint("fetch.stored")
         progress = FetchProgressed(run_id=request.run_id, phase="stored", received_bytes=file.size, file=file)
@@ -117,7 +122,7 @@ class Handler:
         seconds = self._settings.connect_seconds + self._settings.login_seconds + self._settings.read_seconds
         visit = self._visit(request.endpoint, request.org_id, request.subject_id, seconds=seconds)
         try:
-            with visit:
+            with self._metrics.open_sessions.track_inprogress(), visit:
                 session = visit.open()
                 found = find(session, request.endpoint.path, most_entries=self._settings.max_entries)
                 visit.note(path=found.path)
@@ -132,7 +137,7 @@ class Handler:
         self._sender.send(report.model_copy(update={"took_ms": int(seconds * 1000)}))
         code = report.steps[-1].code
         self._metrics.test_seconds.observe(seconds)
-        self._metrics.tests.labels("ok" if report.ok else code).inc()
+        self._metrics.tests.labels("ok" if report.ok else code or "").inc()
         log.info("test.ended", ok=report.ok, step=report.steps[-1].name, code=code, took_ms=int(seconds * 1000))
 
     def _visit(self, endpoint: Endpoint, org_id: UUID, subject_id: UUID, *, seconds: float) -> Visit:

@@ -25,7 +25,7 @@ def main() -> None:
     configure_logging("importer", settings.log_level)
     quiet_libraries()
     tune()
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), "importer")
     blobs = Blobs(settings.blob_url)
     size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 4
     with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
@@ -41,14 +41,14 @@ def main() -> None:
             metrics,
             parts=[
                 *(
-                    Lane(amqp, {ImportRequested: handler.on_import}, threads=threads, queue=queue)
+                    Lane(amqp, {ImportRequested: handler.on_import}, threads=threads, queue=queue, metrics=metrics)
                     for queue, threads in lanes.items()
                     if threads
                 ),
-                Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads),
-                Lane(amqp, {RemovalRequested: removals.on_removal}, threads=1),
+                Lane(amqp, {PreviewRequested: previews.on_preview}, threads=settings.preview_threads, metrics=metrics),
+                Lane(amqp, {RemovalRequested: removals.on_removal}, threads=1, metrics=metrics),
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
-                Loop("garbage", garbage.step, idle_seconds=settings.blob_sweep_seconds),
+                Loop("garbage", garbage.step, idle_seconds=settings.blob_sweep_seconds, patient=True),
             ],
             ready={"database": lambda: answers(connections), "blobs": blobs.ready},
         )

@@ -1,6 +1,7 @@
 """One import: claim the run, merge what the file brings, and end the run, in one transaction."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import structlog
 from psycopg.errors import ForeignKeyViolation
@@ -63,6 +64,7 @@ class Handler:
             try:
                 self._import_or_refuse(claim)
             except (BlobMissing, BlobCorrupt) as error:
+                self._metrics.unusable_blobs.inc()
                 log.error("blob.unusable", reason=str(error))
                 with organisation(self._pool, claim.org_id) as db:
                     Store(db).send_back(claim)
@@ -70,7 +72,7 @@ class Handler:
                 self._metrics.stale.labels("import").inc()
                 log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
                 with organisation(self._pool, claim.org_id) as db:
-                    Store(db).hand_on(claim.org_id)
+                    Store(db).note_fenced(claim, str(error))
 
     def _import_or_refuse(self, claim: Claim) -> None:
         try:
@@ -105,7 +107,8 @@ class Handler:
         """Without a mapping the run stops here; the stored file is imported by itself when one is saved."""
         reading, table = open_file(lambda: self._read(claim), claim.csv, self._settings.limits()).readable()
         proposal = propose(table.header, table.records)
-        return Ending("held", 0, code="mapping_needed", reading=reading, proposal=proposal)
+        detail = f"{proposal.rows} rows were read, and no mapping says what they mean"
+        return Ending("held", 0, code="mapping_needed", detail=detail, reading=reading, proposal=proposal)
 
     def _import_mapped(self, store: Store, claim: Claim, mapping: Mapping) -> None:
         made = FileImport(
@@ -118,7 +121,8 @@ class Handler:
             progress=lambda lines: Progress(self._pool, claim, lines),
         )
         try:
-            self._finish(store, claim, made.run())
+            ending = made.run()
+            self._finish(store, claim, replace(ending, detail=told.compared(claim, ending)))
         except (Fenced, ForeignKeyViolation):
             for key in made.kept:
                 self._blobs.drop(key)
@@ -143,11 +147,7 @@ class Handler:
         store.db.commit()
         failpoint("import.committed")
         counts = ending.counts().model_dump()
-        self._metrics.imports.labels(ending.result, ending.code or "").inc()
-        self._metrics.runs.labels(ending.result, ending.code or "").inc()
-        if not claim.dry_run:
-            for name, count in counts.items():
-                self._metrics.rows.labels(name).inc(count)
+        self._count(claim, ending, run["seconds"])
         log.info(
             "run.ended",
             outcome=ending.result,
@@ -156,3 +156,15 @@ class Handler:
             seconds=run["seconds"],
             **counts,
         )
+
+    def _count(self, claim: Claim, ending: Ending, seconds: float) -> None:
+        self._metrics.imports.labels(ending.result, ending.code or "").inc()
+        self._metrics.runs.labels(ending.result, ending.code or "").inc()
+        counts = ending.counts()
+        if claim.dry_run or ending.result != "succeeded":
+            return
+        for name, count in dict(counts).items():
+            self._metrics.rows.labels(name).inc(count)
+        self._metrics.sync_seconds.observe(seconds)
+        if counts.read:
+            self._metrics.delta_ratio.observe((counts.created + counts.updated) / counts.read)

@@ -49,7 +49,8 @@ where id = (
     limit 1 for update
 )
 returning id as run_id, org_id, connector_id, checksum, blob, file_size as size, file_mtime as mtime, looked_at,
-          remote_size, remote_checksum, remote_path as path, host_key, address, algorithms
+          remote_size, remote_checksum, remote_path as path, host_key, address, algorithms,
+          coalesce(traceparent, '') as traceparent, coalesce(tracestate, '') as tracestate
 
 -- name: expect_uploads
 -- A store that is slow, or away for a while, must not cost the whole import; but whoever is frozen holds a lock.
@@ -64,6 +65,7 @@ where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 -- again. The message is tried again well within the lease.
 update runs set stage = 'stored', attempt = attempt - 1, lease_until = now() + interval '5 minutes'
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
+returning id
 
 -- name: hold
 -- Keeps the run as it is until the transaction ends; nothing comes back when it was lost, or somebody has it just now.
@@ -80,8 +82,10 @@ with run as (
     from connectors c
     where c.id = r.connector_id and r.id = %(run_id)s and r.attempt = %(attempt)s and r.stage = 'importing'
     returning r.connector_id, r.dry_run
+), forgotten as (
+    update connectors set file_checksum = null from run where connectors.id = run.connector_id and not run.dry_run
 )
-update connectors set file_checksum = null from run where connectors.id = run.connector_id and not run.dry_run
+select from run
 
 -- name: removal
 select from removals where org_id = %(org_id)s

@@ -42,6 +42,12 @@ delete from runs
 where id in (select id from runs where connector_id in (select id from connectors where org_id = %(org_id)s)
              limit %(limit)s)
 
+-- name: some_decisions
+-- After the runs: of a run that is gone nothing more is noted.
+delete from decisions
+where (org_id, run_id, id) in
+      (select org_id, run_id, id from decisions where org_id = %(org_id)s limit %(limit)s)
+
 -- name: some_connectors
 delete from connectors where id in (select id from connectors where org_id = %(org_id)s limit %(limit)s)
 
@@ -68,6 +74,7 @@ select name from (
     union all select 'fingerprints' where exists (select from fingerprints where org_id = %(org_id)s)
     union all select 'connection_tests' where exists (select from connection_tests where org_id = %(org_id)s)
     union all select 'runs' where exists (select from runs where org_id = %(org_id)s)
+    union all select 'decisions' where exists (select from decisions where org_id = %(org_id)s)
     union all select 'connectors' where exists (select from connectors where org_id = %(org_id)s)
     union all select 'import_mappings' where exists (select from import_mappings where org_id = %(org_id)s)
     union all select 'custom_fields' where exists (select from custom_fields where org_id = %(org_id)s)

@@ -12,10 +12,13 @@ from services.importer.core.mapping import Mapping as ImportMapping
 from services.importer.core.record import Reject
 from services.importer.core.targets import CustomField
 from services.importer.outcome import Ending
+from shared import tracing
 from shared.contracts import LARGE_FILE_BYTES, CsvOptions, ImportRequested
 from shared.database import Db, Row, queries, see
+from shared.decisions import note
 from shared.errors import Fenced
 from shared.outbox import put_job
+from shared.trace_context import parse
 
 SQL = queries(Path(__file__).with_name("queries.sql"))
 _REJECT = ("line", "record", "column", "code", "reason", "value")
@@ -59,8 +62,12 @@ class Store:
         """
         self._do("lock_turns", org_id=request.org_id)
         row = self._one("claim", lease=lease, **request.model_dump(exclude={"connector_id"}))
-        if row is None or row.pop("taken"):
+        if row is None:
             return None
+        if row.pop("taken"):
+            note(self.db, request.run_id, "awaits turn", "another import of the organisation is under way")
+            return None
+        note(self.db, request.run_id, "claimed", ", ".join(filter(None, (f"attempt {row['attempt']}", request.reason))))
         return Claim(csv=CsvOptions.model_validate(row.pop("csv_options")), **row)
 
     def awaits_turn(self, run_id: UUID) -> bool:
@@ -71,7 +78,9 @@ class Store:
         """Owe an importer the organisation's next run, unless an import is under way or none waits."""
         self._do("lock_turns", org_id=org_id)
         if row := self._one("hand_on", org_id=org_id, large=LARGE_FILE_BYTES):
-            put_job(self.db, ImportRequested.model_validate(row), row["run_id"])
+            note(self.db, row["run_id"], "has turn")
+            with tracing.of(parse(row["traceparent"], row["tracestate"])):
+                put_job(self.db, ImportRequested.model_validate(row), row["run_id"])
 
     def expect_uploads(self) -> None:
         """Let the transaction be idle while files go to the blob store."""
@@ -83,7 +92,8 @@ class Store:
 
     def put_off(self, claim: Claim) -> None:
         """Have the run wait for its message to be tried again, unless it was lost; the attempt does not count."""
-        self._do("put_off", **claim.fence)
+        if self._one("put_off", **claim.fence) is not None:
+            note(self.db, claim.run_id, "put off", f"attempt {claim.attempt}: something that it needs is away")
 
     def hold(self, claim: Claim) -> bool:
         """Keep the run from being ended until the transaction ends; False when it was lost or is busy just now."""
@@ -92,7 +102,13 @@ class Store:
     def send_back(self, claim: Claim) -> None:
         """Have the file fetched again, unless the run was lost meanwhile; the organisation's next run is handed on."""
         self._lock(claim)
-        self._do("send_back", **claim.fence)
+        if self._one("send_back", **claim.fence) is not None:
+            note(self.db, claim.run_id, "sent back", "the stored file is missing or damaged")
+        self.hand_on(claim.org_id)
+
+    def note_fenced(self, claim: Claim, reason: str) -> None:
+        """Note that an importer held the run no more; the organisation's next run is handed on."""
+        note(self.db, claim.run_id, "fenced", f"attempt {claim.attempt}: {reason}")
         self.hand_on(claim.org_id)
 
     def is_removed(self, org_id: UUID) -> bool:

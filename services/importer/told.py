@@ -31,11 +31,23 @@ def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]
         told: list[Told] = [_succeeded(claim, ending, ending.outcome, counts)]
         return told if claim.dry_run else [*told, _notification(claim, counts)]
     if ending.proposal is not None and ending.reading is not None:
-        return [_mapping_needed(claim, ending.proposal, ending.reading)]
+        return [_mapping_needed(claim, ending.proposal, ending.reading, ending.detail)]
     if ending.result == "unchanged":
         return [SyncUnchanged(**_about(claim), detail=ending.detail)]
     failed = _failed(claim, ending.code or "", ending.detail, run)
     return [failed, _given_up(claim, failed.message)] if run["progress_told"] else [failed]
+
+
+def compared(claim: Claim, ending: Ending) -> str:
+    """What was compared with what, and how many rows were merged, in plain words."""
+    if claim.file_checksum is None:
+        what = "no earlier version is known"
+    elif claim.file_checksum == claim.checksum:
+        what = f"the version before, read with mapping {ending.mapping_version} instead of {claim.file_mapping_version}"
+    else:
+        what = "the content differs from the version before"
+    rows = ending.counts()
+    return f"{what}: of {rows.read} rows {rows.created + rows.updated} were merged, {rows.unchanged} were as before"
 
 
 def progress(claim: Claim, counters: BulkProgress) -> NotificationPushed:
@@ -86,7 +98,7 @@ def _failed(claim: Claim, code: str, detail: str, run: Mapping[str, Any]) -> Syn
     )
 
 
-def _mapping_needed(claim: Claim, proposal: Proposal, reading: Reading) -> MappingNeeded:
+def _mapping_needed(claim: Claim, proposal: Proposal, reading: Reading, detail: str) -> MappingNeeded:
     return MappingNeeded(
         **_about(claim),
         code="mapping_needed",
@@ -97,6 +109,7 @@ def _mapping_needed(claim: Claim, proposal: Proposal, reading: Reading) -> Mappi
         reading=reading,
         columns=proposal.columns,
         statuses=proposal.statuses,
+        detail=detail,
     )
 
 
@@ -115,6 +128,7 @@ def _succeeded(claim: Claim, ending: Ending, outcome: Outcome, counts: RowCounts
         unknown_statuses=dict(outcome.unknown_statuses.most_common(_TOLD_NAMES)),
         unmapped_columns=outcome.unmapped_columns[:_TOLD_NAMES],
         missing_columns=outcome.missing_columns[:_TOLD_NAMES],
+        detail=ending.detail,
     )
 
 

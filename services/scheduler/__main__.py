@@ -4,11 +4,13 @@ from prometheus_client import CollectorRegistry
 
 from services.scheduler.admin import Admin
 from services.scheduler.handler import Handler
+from services.scheduler.measures import Measures
 from services.scheduler.relay import Relay
 from services.scheduler.settings import Settings
 from services.scheduler.sweep import Sweep
 from shared.bus.events import EventConsumer, EventPublisher
 from shared.bus.jobs import JobSender, Lane, quiet_libraries
+from shared.bus.queues import Queues
 from shared.contracts import ConnectionTested, FetchProgressed, FetchReported
 from shared.database import answers, pool
 from shared.metrics import Metrics
@@ -23,12 +25,13 @@ def main() -> None:
     configure_logging("scheduler", settings.log_level)
     quiet_libraries()
     amqp, database = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()
-    metrics = Metrics(CollectorRegistry())
+    metrics = Metrics(CollectorRegistry(), "scheduler")
     connections = pool(database, name="scheduler", size=settings.report_threads + 4)
-    sender = JobSender(amqp)
+    sender, queues = JobSender(amqp), Queues(amqp)
     handler = Handler(connections, settings, metrics)
     sweep = Sweep(connections, settings, metrics, sender.depth)
     admin = Admin(connections, settings, metrics)
+    measures = Measures(connections, metrics, queues.state)
     relay = Relay(connections, database, sender, EventPublisher(amqp), metrics)
     reports = Lane(
         amqp,
@@ -38,13 +41,15 @@ def main() -> None:
             ConnectionTested: handler.on_tested,
         },
         threads=settings.report_threads,
+        metrics=metrics,
     )
     ui_events = EventConsumer(amqp, admin.handle)
     loops = [
         Loop("tick", handler.tick, idle_seconds=settings.tick_seconds),
         Loop("sweep", sweep.step, idle_seconds=settings.sweep_seconds),
-        Loop("measure", handler.measure, idle_seconds=5.0),
-        Loop("count", handler.count, idle_seconds=60.0),
+        Loop("measure", measures.tables, idle_seconds=5.0),
+        Loop("count", measures.connectors, idle_seconds=60.0),
+        Loop("queues", measures.queues, idle_seconds=15.0),
         Loop("relay", relay.step, idle_seconds=0.01),
     ]
     with connections:
@@ -59,6 +64,7 @@ def main() -> None:
             },
         )
         relay.close()
+        queues.close()
         sender.close()
 
 

@@ -24,7 +24,14 @@ log = structlog.get_logger()
 
 
 def note_trouble(
-    store: Store, connector: Connector, code: str, patience: Patience, *, dry_run: bool, address: str | None = None
+    store: Store,
+    connector: Connector,
+    code: str,
+    patience: Patience,
+    metrics: Metrics,
+    *,
+    dry_run: bool,
+    address: str | None = None,
 ) -> Connector:
     """Set the next look further off, warn, or pause; the connector as it is afterwards."""
     if not cadence.counts(code, dry_run=dry_run):
@@ -32,7 +39,10 @@ def note_trouble(
     if cadence.passes_soon(code):
         delay = cadence.after_unsettled(connector.unsettled + 1, random.random()).delay
         return store.connector_unsettled(connector.id, code, delay, address=address)
-    return _note_failure(store, connector, code, patience, address)
+    after = _note_failure(store, connector, code, patience, address)
+    if connector.state == "active" and after.state == "paused":
+        metrics.pauses.labels(code).inc()
+    return after
 
 
 def _note_failure(store: Store, connector: Connector, code: str, patience: Patience, address: str | None) -> Connector:
@@ -70,6 +80,7 @@ def cancel_runs(store: Store, connector: Connector, *, only_dry: bool = False) -
             in_reply_to=run["reply_to"],
             connector_id=connector.id,
             run_id=run["id"],
+            detail=run["detail"],
         )
         for event in (cancelled, *told.bell_quieted(connector, run)):
             put_event(store.db, event)

@@ -107,13 +107,20 @@ class Handler:
     def _trouble(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
         code = report.code or "not_settled"
         after = note_trouble(
-            store, connector, code, self._settings.patience, dry_run=run["dry_run"], address=report.address
+            store,
+            connector,
+            code,
+            self._settings.patience,
+            self._metrics,
+            dry_run=run["dry_run"],
+            address=report.address,
         )
         if report.verdict == "not_settled":
             put_event(store.db, told.held(after, run, report.detail))
         else:
             put_event(store.db, told.failed(after, run, code, report.detail))
         if code == "host_key_changed" and report.host_key is not None:
+            self._metrics.host_key_changes.inc()
             keys = (*connector.endpoint.host_keys, report.host_key)
             first_seen = HostKeyStore(store.db).first_seen(connector, keys)
             put_event(store.db, told.host_key_changed(connector, report.host_key, first_seen))
@@ -123,23 +130,6 @@ class Handler:
         """Tell the admin how the test went, once."""
         with every_organisation(self._pool) as db:
             answer_test(db, report, self._metrics)
-
-    def measure(self) -> None:
-        """Refresh the gauges that come from the tables."""
-        with every_organisation(self._pool) as db:
-            figures = Store(db).gauges()
-        for stage in ("waiting", "queued", "fetching", "stored", "importing"):
-            self._metrics.open_runs.labels(stage).set(figures[stage])
-        self._metrics.outbox.set(figures["outbox"])
-        self._metrics.oldest_due.set(figures["oldest_due"])
-        self._metrics.oldest_success.set(figures["oldest_success"])
-
-    def count(self) -> None:
-        """Refresh the number of connectors."""
-        with every_organisation(self._pool) as db:
-            census = Store(db).census()
-        for state in ("active", "paused"):
-            self._metrics.connectors.labels(state).set(census[state])
 
 
 def _note_host_key(db: Db, connector: Connector, host_key: str, code: str | None) -> None:

@@ -10,6 +10,22 @@ delete from inbox where received_at < now() - interval '30 days'
 -- name: forget_tests
 delete from connection_tests where asked_at < now() - interval '30 days'
 
+-- name: old_runs
+-- Their ids are made in the order of time, so the oldest are found at the beginning of the primary key.
+select id from runs where id < %(first_kept)s and stage = 'done' order by id limit %(batch_size)s for update skip locked
+
+-- name: forget_rejects
+delete from rejects where run_id = any(%(run_ids)s)
+
+-- name: forget_runs
+delete from runs where id = any(%(run_ids)s)
+
+-- name: forget_decisions
+-- By their places, which never change: a join might read all there are.
+delete from decisions
+where ctid = any(array(select ctid from decisions
+                       where at < now() - make_interval(days => %(days)s) order by at limit %(batch_size)s))
+
 -- name: connector
 select * from connectors where org_id = %(org_id)s and id = %(connector_id)s and state <> 'deleted' for update
 
@@ -191,12 +207,17 @@ update connectors set due_at = now() + make_interval(secs => %(delay)s) where id
 -- name: open_run
 -- Nothing comes back when the connector has an open run already.
 insert into runs (id, org_id, connector_id, trigger, reply_to, stage, dry_run, lease_until, server,
-                  checksum, blob, file_size, file_mtime, looked_at, remote_size, remote_checksum, remote_path)
+                  checksum, blob, file_size, file_mtime, looked_at, remote_size, remote_checksum, remote_path,
+                  traceparent, tracestate)
 values (%(id)s, %(org_id)s, %(connector_id)s, %(trigger)s, %(reply_to)s, %(stage)s, %(dry_run)s,
         now() + make_interval(secs => %(lease)s), %(server)s, %(checksum)s, %(blob)s, %(size)s, %(mtime)s,
-        %(looked_at)s, %(remote_size)s, %(remote_checksum)s, %(path)s)
+        %(looked_at)s, %(remote_size)s, %(remote_checksum)s, %(path)s,
+        %(traceparent)s, nullif(%(tracestate)s, ''))
 on conflict (connector_id) where stage <> 'done' do nothing
 returning id
+
+-- name: trace_of
+select traceparent, tracestate from runs where id = %(run_id)s
 
 -- name: open_run_of
 select id from runs where connector_id = %(connector_id)s and stage <> 'done'
@@ -205,9 +226,10 @@ select id from runs where connector_id = %(connector_id)s and stage <> 'done'
 -- A lease that goes on says that a fetcher may still be at the server.
 update runs
 set stage = 'done', outcome = 'cancelled', code = 'cancelled', finished_at = clock_timestamp(),
+    detail = case when %(only_dry)s then 'a dry run gave way to a sync' else 'the connector was changed or deleted' end,
     lease_until = case when started_at is not null and stage in ('queued', 'fetching') then lease_until else now() end
 where connector_id = %(connector_id)s and stage <> 'done' and (dry_run or not %(only_dry)s)
-returning id, reply_to, progress_told
+returning id, reply_to, progress_told, detail
 
 -- name: take_back_jobs
 delete from outbox where run_id = any(%(run_ids)s)
@@ -234,6 +256,7 @@ set stage = 'stored', received_bytes = coalesce(%(remote_size)s, %(size)s), chec
     remote_checksum = %(remote_checksum)s, remote_path = %(path)s, host_key = %(host_key)s, address = %(address)s,
     algorithms = %(algorithms)s, lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and stage in ('queued', 'fetching')
+returning id
 
 -- name: lock_fetch
 -- The connector first, then the run: everybody locks in this order.
@@ -330,7 +353,8 @@ update runs set stage = 'stored', awaits_turn = false, lease_until = now() + mak
 where id = %(run_id)s
 
 -- name: give_up
-update runs set stage = 'done', outcome = 'failed', code = 'gave_up', finished_at = clock_timestamp()
+update runs
+set stage = 'done', outcome = 'failed', code = 'gave_up', detail = %(detail)s, finished_at = clock_timestamp()
 where id = %(run_id)s
 returning *
 
@@ -364,23 +388,6 @@ select id from connection_tests
 where answered_at is null and asked_at < now() - make_interval(secs => %(timeout)s)
 limit %(batch_size)s
 for update skip locked
-
--- name: gauges
-select
-    (select coalesce(extract(epoch from now() - min(due_at)), 0)::float8 from connectors
-     where state = 'active' and due_at < now()) as oldest_due,
-    (select coalesce(extract(epoch from now() - min(coalesce(last_success_at, created_at))), 0)::float8
-     from connectors where state = 'active') as oldest_success,
-    open_runs.*,
-    (select count(*) from outbox) as outbox
-from (select count(*) filter (where stage = 'waiting') as waiting, count(*) filter (where stage = 'queued') as queued,
-             count(*) filter (where stage = 'fetching') as fetching, count(*) filter (where stage = 'stored') as stored,
-             count(*) filter (where stage = 'importing') as importing
-      from runs where stage <> 'done') open_runs
-
--- name: census
-select (select count(*) from connectors where state = 'active') as active,
-       (select count(*) from connectors where state = 'paused') as paused
 
 -- name: outbox_lock
 select pg_try_advisory_xact_lock(7240915002) as got

@@ -14,9 +14,12 @@ from services.scheduler.endings import cancel_runs
 from services.scheduler.requests import request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
+from shared import tracing
 from shared.contracts import SyncQueued
+from shared.decisions import note
 from shared.failpoints import failpoint
 from shared.outbox import put_event, put_job
+from shared.trace_context import new_trace
 
 log = structlog.get_logger()
 
@@ -41,9 +44,11 @@ class Runs:
         elif AdmissionStore(store.db).let_in(
             turn.waiting_id, turn.connector.server, self._settings.queue_lease_seconds
         ):
+            note(store.db, turn.waiting_id, "let in")
             now = datetime.now(UTC)
             step = AFRESH if turn.waiting_dry else look(turn.connector, now, self._full_check_every)
-            _send(store, turn.connector, step, turn.waiting_id)
+            with tracing.of(store.trace_of(turn.waiting_id)):
+                _send(store, turn.connector, step, turn.waiting_id)
 
     def open(
         self,
@@ -65,6 +70,7 @@ class Runs:
         if run_id is None:
             open_id = store.open_run_of(connector.id)
             assert open_id is not None  # noqa: S101 - the caller holds the connector's lock
+            note(store.db, open_id, "asked again", ", ".join(filter(None, (trigger, reply_to))))
             put_event(store.db, _queued(connector, open_id, new, already_running=True))
 
     def open_dry(self, store: Store, connector: Connector, reply_to: str) -> bool:
@@ -82,12 +88,15 @@ class Runs:
         """Open the run, tell it, and send its job unless it has to wait; None when one is open already."""
         settings = self._settings
         lease = settings.stored_lease_seconds if new.stage == "stored" else settings.queue_lease_seconds
-        run_id = store.open_run(connector, new, lease)
-        if run_id is None:
-            return None
-        put_event(store.db, _queued(connector, run_id, new))
-        if new.stage != "waiting":
-            _send(store, connector, new.step, run_id)
+        with tracing.of(tracing.current() or new_trace(sampled=settings.trace_sampled)):
+            run_id = store.open_run(connector, new, lease)
+            if run_id is None:
+                return None
+            put_event(store.db, _queued(connector, run_id, new))
+            if new.stage == "waiting":
+                note(store.db, run_id, "waits", f"for room at {connector.server} or for the organisation")
+            else:
+                _send(store, connector, new.step, run_id)
         return run_id
 
 

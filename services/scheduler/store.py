@@ -1,5 +1,6 @@
 """The tables of connectors, runs and tests. Each method is one statement of queries.sql, or two."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,10 @@ from services.scheduler.rows import connector_of
 from services.scheduler.statements import Statements
 from shared.contracts import CsvOptions, FetchReported, StoredFile
 from shared.database import Row
-from shared.ids import new_id
+from shared.decisions import note
+from shared.ids import first_id_of, new_id
+from shared.trace_context import Trace, parse
+from shared.tracing import current
 
 _STORED = ("checksum", "blob", "size", "mtime", "looked_at", "remote_size", "remote_checksum", "path")
 
@@ -22,10 +26,15 @@ class Store(Statements):
         """Whether this event was not handled before; a rollback forgets it again."""
         return self._one("remember_event", source=source, event_id=event_id) is not None
 
-    def forget(self) -> None:
-        """Drop the memory of events that cannot come again, and of old tests."""
+    def forget(self, decisions_days: int, runs_days: int, batch_size: int) -> None:
+        """Drop the memory of events that cannot come again, of old tests, and of a batch of old decisions."""
         self._do("forget_events")
         self._do("forget_tests")
+        self._do("forget_decisions", days=decisions_days, batch_size=batch_size)
+        first_kept = first_id_of(datetime.now(UTC) - timedelta(days=runs_days))
+        old = [row["id"] for row in self._all("old_runs", first_kept=first_kept, batch_size=batch_size)]
+        self._do("forget_rejects", run_ids=old)
+        self._do("forget_runs", run_ids=old)
 
     def connector(self, org_id: UUID, connector_id: UUID) -> Connector | None:
         """The organisation's connector, locked; None when it has no such one."""
@@ -65,7 +74,8 @@ class Store(Statements):
         self._do("schedule", connector_id=connector_id, delay=delay)
 
     def open_run(self, connector: Connector, new: NewRun, lease: float) -> UUID | None:
-        """A new run; None when one is open already."""
+        """A new run of the trace in hand; None when one is open already."""
+        trace = current()
         file = new.step.file if isinstance(new.step, Reimport) else None
         row = self._one(
             "open_run",
@@ -77,10 +87,16 @@ class Store(Statements):
             stage=new.stage,
             lease=lease,
             dry_run=new.dry_run,
+            traceparent=trace and trace.parent,
+            tracestate=trace and trace.state,
             server=None if file else connector.server,
             **{name: file and getattr(file, name) for name in _STORED},
         )
         return row["id"] if row else None
+
+    def trace_of(self, run_id: UUID) -> Trace | None:
+        """The trace that the run is part of."""
+        return parse(*self._required("trace_of", run_id=run_id).values())
 
     def open_run_of(self, connector_id: UUID) -> UUID | None:
         """The connector's open run."""
@@ -102,8 +118,9 @@ class Store(Statements):
         self._do("extend_fetch", run_id=run_id, received_bytes=received_bytes, lease=lease)
 
     def note_stored(self, run_id: UUID, file: StoredFile, lease: float) -> None:
-        """Note that the file is in the blob store and waits for an importer."""
-        self._do("note_stored", run_id=run_id, lease=lease, **file.model_dump())
+        """Note that the file is in the blob store and waits for an importer, unless an importer has it already."""
+        if self._one("note_stored", run_id=run_id, lease=lease, **file.model_dump()):
+            note(self.db, run_id, "stored", f"{file.size} bytes, downloaded because: {file.reason or 'not told'}")
 
     def lock_fetch(self, run_id: UUID) -> Connector | None:
         """The run's connector, locked."""
@@ -112,7 +129,10 @@ class Store(Statements):
 
     def finish_fetch(self, report: FetchReported, outcome: str) -> Row | None:
         """End a run with the fetcher's answer; None when the answer is late."""
-        return self._one("finish_fetch", outcome=outcome, **report.model_dump(exclude={"verdict", "downloaded"}))
+        values = report.model_dump(exclude={"verdict", "downloaded"})
+        if report.reason:
+            values["detail"] = f"{report.detail}, downloaded because: {report.reason}"
+        return self._one("finish_fetch", outcome=outcome, **values)
 
     def leave_server(self, run_id: UUID) -> None:
         """Note that the fetcher of a cancelled run is done."""
@@ -153,24 +173,18 @@ class Store(Statements):
     def resend_fetch(self, run_id: UUID, lease: float) -> None:
         """Back into the fetchers' queue."""
         self._do("resend_fetch", run_id=run_id, lease=lease)
+        note(self.db, run_id, "sent again", "to a fetcher: the lease ended")
 
     def resend_import(self, run_id: UUID, lease: float) -> None:
         """Back into the importers' queue."""
         self._do("resend_import", run_id=run_id, lease=lease)
+        note(self.db, run_id, "sent again", "to an importer: the lease ended")
 
-    def give_up(self, run_id: UUID) -> None:
+    def give_up(self, run_id: UUID, detail: str) -> None:
         """End a run that was interrupted too often; its file version is remembered as refused, but for a dry run."""
-        row = self._required("give_up", run_id=run_id)
+        row = self._required("give_up", run_id=run_id, detail=detail)
         if row["checksum"] is not None and not row["dry_run"]:
             self._do("remember_given_up_file", **row)
-
-    def gauges(self) -> Row:
-        """The figures of the metrics that come from the tables, but for those of the census."""
-        return self._required("gauges")
-
-    def census(self) -> Row:
-        """How many connectors there are, by state. It counts them, so it is taken now and then."""
-        return self._required("census")
 
 
 def _json(options: CsvOptions) -> Jsonb:

@@ -1,6 +1,7 @@
 """Mends what was left behind: runs past their lease, tests that nobody answered, pauses that are over."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -14,10 +15,12 @@ from services.scheduler.removals import send_removals_again
 from services.scheduler.requests import import_of, request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
+from shared import tracing
 from shared.contracts import FetchRequested
 from shared.database import Db, Row, every_organisation
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
+from shared.trace_context import parse
 
 log = structlog.get_logger()
 
@@ -39,15 +42,16 @@ class Sweep:
         with every_organisation(self._pool) as db:
             store = Store(db)
             for run in store.overdue_runs(self._settings.batch_size, self._settings.max_attempts):
-                with structlog.contextvars.bound_contextvars(run_id=str(run["id"])), isolated(db):
+                with _about(run), isolated(db):
                     self._sweep_run(store, run)
             for connector in store.resume_recovered(self._settings.batch_size):
                 put_event(db, told.resumed_by_itself(connector))
             tests = ConnectionTestStore(db)
             for test_id in tests.overdue(self._settings.test_timeout_seconds, self._settings.batch_size):
                 answer_test(db, told.unanswered(test_id), self._metrics)
+                self._metrics.unanswered_tests.inc()
             send_removals_again(db, self._settings.batch_size)
-            store.forget()
+            store.forget(self._settings.kept_decisions_days, self._settings.kept_runs_days, self._settings.forget_batch)
 
     def _sweep_run(self, store: Store, run: Row) -> None:
         connector = store.lock_fetch(run["id"])
@@ -92,9 +96,29 @@ class Sweep:
         log.warning("run.sent_again", was=run["stage"], sends=run["sends"], attempt=run["attempt"])
 
     def _give_up(self, store: Store, connector: Connector, run: Row) -> None:
-        store.give_up(run["id"])
-        after = note_trouble(store, connector, "gave_up", self._settings.patience, dry_run=run["dry_run"])
-        for event in (told.failed(after, run, "gave_up"), *told.bell_quieted(connector, run)):
+        detail = _tries(run)
+        store.give_up(run["id"], detail)
+        after = note_trouble(
+            store, connector, "gave_up", self._settings.patience, self._metrics, dry_run=run["dry_run"]
+        )
+        for event in (told.failed(after, run, "gave_up", detail), *told.bell_quieted(connector, run)):
             put_event(store.db, event)
         self._metrics.runs.labels("failed", "gave_up").inc()
         log.error("run.gave_up", sends=run["sends"], attempt=run["attempt"])
+
+
+@contextmanager
+def _about(run: Row) -> Iterator[None]:
+    """Within it log lines name the run, and messages its trace."""
+    with (
+        tracing.of(parse(run["traceparent"], run["tracestate"])),
+        structlog.contextvars.bound_contextvars(run_id=str(run["id"])),
+    ):
+        yield
+
+
+def _tries(run: Row) -> str:
+    """What was tried, and never ended."""
+    if run["blob"] is None and not run["attempt"]:
+        return f"sent to fetchers {run['sends']} times, and none answered"
+    return f"claimed by importers {run['attempt']} times, and none ended"

@@ -13,6 +13,7 @@ from pika.adapters.blocking_connection import BlockingChannel, BlockingConnectio
 from pika.exceptions import ChannelClosedByBroker
 from pydantic import ValidationError
 
+from shared import tracing
 from shared.bus.broker import FAULTS, NO_DELIVERY_LIMIT, PRECONDITION_FAILED, parameters
 from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, Unavailable, describe
@@ -139,7 +140,7 @@ class EventConsumer(threading.Thread):
         tries = _TRIES
         while tries > 0:
             try:
-                self._handle(parse(body))
+                self._handle_in_trace(parse(body))
             except BadMessage:
                 raise
             except Exception as error:
@@ -151,6 +152,10 @@ class EventConsumer(threading.Thread):
             if self._stopping.is_set():
                 return False
         raise BadMessage("it failed too often")
+
+    def _handle_in_trace(self, event: CloudEvent) -> None:
+        with tracing.of(event.trace):
+            self._handle(event)
 
 
 def declare(channel: BlockingChannel) -> None:

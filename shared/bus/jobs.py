@@ -7,9 +7,13 @@ import structlog
 from dramatiq import Actor, Message, Worker
 from pydantic import ValidationError
 
+from shared import tracing
 from shared.bus.broker import FAULTS, QuorumBroker
+from shared.bus.counted import Counted
 from shared.contracts import JOBS, Job
 from shared.errors import BadMessage, BusUnavailable, ConnectorError, Unavailable, describe
+from shared.metrics import Metrics
+from shared.trace_context import parse
 
 log = structlog.get_logger()
 
@@ -29,7 +33,7 @@ def _message(job: Job) -> Message[None]:
         queue_name=job.destination,
         actor_name=type(job).__name__,
         args=(),
-        kwargs={"job": job.model_dump(mode="json")},
+        kwargs={"job": tracing.carried(job.model_dump(mode="json"))},
         options={},
     )
 
@@ -65,10 +69,14 @@ class Lane:
     `queue` is where they are read from, if it is not the one that most of these jobs go to.
     """
 
-    def __init__(self, url: str, handlers: Handlers, *, threads: int, queue: str | None = None) -> None:
+    def __init__(
+        self, url: str, handlers: Handlers, *, threads: int, queue: str | None = None, metrics: Metrics | None = None
+    ) -> None:
         queues = {queue or job_type.queue for job_type in handlers}
         self.name = "+".join(sorted(queues))
         self._broker = QuorumBroker(url)
+        if metrics is not None:
+            self._broker.add_middleware(Counted(metrics))
         for job_type, handler in handlers.items():
             Actor(
                 _actor(job_type, handler),
@@ -109,7 +117,8 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
         except ValidationError as error:
             log.error("job.not_understood", job=job_type.__name__, fields=_fields(error))
             raise BadMessage(job_type.__name__) from None
-        with structlog.contextvars.bound_contextvars(**_context(parsed)):
+        trace = parse(parsed.traceparent, parsed.tracestate)
+        with tracing.of(trace), structlog.contextvars.bound_contextvars(**_context(parsed)):
             try:
                 handler(parsed)
             except BadMessage:

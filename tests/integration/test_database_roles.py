@@ -12,9 +12,11 @@ _ORDER = ("select", "insert", "delete", "update", "truncate", "references", "tri
 GRANTS: dict[str, dict[str, str]] = {
     "scheduler": {
         "connectors": "select, insert, update all but created_at id org_id",
-        "runs": "select, insert, update all but attempt claimed_at connector_id dry_run id mapping_version org_id"
-        " progress_told queued_at reading reject_blob reply_to rows_created rows_ignored rows_missing rows_read"
-        " rows_rejected rows_unchanged rows_updated trigger warning_count",
+        "runs": "select, insert, delete, update address algorithms awaits_turn blob checksum code detail file_mtime"
+        " file_size finished_at host_key lease_until looked_at outcome received_bytes remote_checksum remote_path"
+        " remote_size sends server stage started_at",
+        "rejects": "select, delete",
+        "decisions": "select, insert, delete",
         "connection_tests": "select, insert, delete, update answered_at host_key ok",
         "host_keys_seen": "select, insert",
         "import_mappings": "select, insert",
@@ -23,6 +25,7 @@ GRANTS: dict[str, dict[str, str]] = {
         "removals": "select, insert, update lease_until",
         "inbox": "select, insert, delete",
         "outbox": "select, insert, delete",
+        "schema_migrations": "select",
     },
     "importer": {
         "connectors": "delete, select csv_options due_at file_blob file_checksum file_code file_mapping_version host"
@@ -30,7 +33,8 @@ GRANTS: dict[str, dict[str, str]] = {
         " update all but created_at csv_options done_marker due_at host id interval_seconds name org_id path"
         " paused_code port sealed_key sealed_password state updated_at username",
         "runs": "select, delete, update all but connector_id dry_run id org_id queued_at received_bytes reply_to sends"
-        " started_at trigger",
+        " started_at traceparent tracestate trigger",
+        "decisions": "select, insert, delete",
         "rejects": "select, insert, delete",
         "connection_tests": "select, delete, update previewed_at",
         "host_keys_seen": "select, delete",
@@ -45,8 +49,13 @@ GRANTS: dict[str, dict[str, str]] = {
         "outbox": "insert",
     },
     "operator": {
-        "connectors": "select, update sealed_key sealed_password",
+        "connectors": "select, update due_at file_blob file_checksum file_code file_compared_at file_looked_at"
+        " file_mapping_version file_mtime file_remote_checksum file_remote_path file_remote_size file_size sealed_key"
+        " sealed_password",
         "runs": "select",
+        "outbox": "select created_at id kind name run_id",
+        "schema_migrations": "select",
+        "decisions": "select",
         "rejects": "select",
         "connection_tests": "select",
         "host_keys_seen": "select",

@@ -12,7 +12,7 @@ import pytest
 from deploy.local.servers.postgres import Postgres
 from deploy.local.stack import ROLES
 from shared.database import connect, see_all
-from shared.migrate import FOLDER, MigrationChanged, migrate
+from shared.migrate import FOLDER, TABLE, MigrationChanged, migrate
 from tests.integration.scheduler.builders import at_once
 
 NAMES = sorted(path.name for path in FOLDER.glob("*.sql"))
@@ -61,6 +61,7 @@ def test_a_migration_that_was_edited_after_it_was_applied_is_refused_by_name(emp
 def test_what_the_first_migration_held_outlives_the_others(empty_url: str) -> None:
     # Given a database of the first migration, in use
     with connect(empty_url, name="test") as db:
+        db.execute(TABLE)
         db.execute((FOLDER / NAMES[0]).read_text())
         db.execute(
             "insert into connectors (id, org_id, host, port, username, path, sealed_password, interval_seconds)"
@@ -139,6 +140,7 @@ class TestRoles:
                 one.execute(f"alter database one owner to {self.OWNER}")
                 one.commit()
                 one.execute(f"set local role {self.OWNER}")
+                one.execute(TABLE)
                 for name in NAMES:
                     one.execute((FOLDER / name).read_bytes())
                 # When the other is, too, then it waits for the roles of the first

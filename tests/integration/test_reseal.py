@@ -11,9 +11,9 @@ from nacl.public import PrivateKey
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+from deploy.command.reseal import Resealed, reseal
 from deploy.local.servers.postgres import Postgres
 from deploy.local.stack import ROLES
-from deploy.reseal import Resealed, reseal
 from shared.database import Db, connect
 from shared.sealing import Opener, Place, pack_key, seal, unpack_key
 from tests.integration.scheduler.builders import Desk
@@ -129,7 +129,7 @@ def test_the_command_says_what_it_did_and_no_secret(logins: Logins) -> None:
         "SFTP_CONNECTOR_SEAL_PRIVATE_KEYS": f'["{new}", "{old}"]',
     }
 
-    command = [sys.executable, "-m", "deploy.reseal"]
+    command = [sys.executable, "-m", "deploy.command", "reseal"]
     ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=60)
 
     assert ended.returncode == 1

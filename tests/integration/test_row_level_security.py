@@ -28,6 +28,7 @@ ROWS = {
     " values (%(id)s, %(org)s, 'sftp.acme.com', 22, 'crm', '/leads.csv', 'sealed', 900)",
     "runs": "(id, org_id, connector_id, trigger, stage, lease_until)"
     " values (%(id)s, %(org)s, %(id)s, 'first', 'queued', now())",
+    "decisions": "(run_id, org_id, connector_id, step) values (%(id)s, %(org)s, %(id)s, 'stored')",
     "rejects": "(run_id, org_id, line, code, reason) values (%(id)s, %(org)s, 1, 'no_name', 'Give it a name.')",
     "connection_tests": "(id, org_id, reply_to, host, port) values (%(id)s, %(org)s, 'q', 'sftp.acme.com', 22)",
     "host_keys_seen": "(org_id, host, port, host_key) values (%(org)s, 'sftp.acme.com', 22, 'key')",

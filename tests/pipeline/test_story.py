@@ -148,6 +148,6 @@ def test_every_log_line_of_a_run_names_it_in_all_three_services(world: World, le
 
     run_id = world.ended(world.create())["run_id"]
 
-    world.until_quiet()
-    for service in services.values():
-        assert f'"run_id": "{run_id}"' in service.log_path.read_text()
+    for name, service in services.items():
+        log = service.log_path
+        world.until(lambda log=log: f'"run_id": "{run_id}"' in log.read_text(), f"a line of the {name}")  # type: ignore[misc]

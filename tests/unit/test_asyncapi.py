@@ -100,4 +100,4 @@ def test_the_document_is_pleasant_to_read() -> None:
 
     assert max(map(len, lines)) <= 130
     assert not [line for line in lines if "&id" in line or line != line.rstrip()]
-    assert len(CODES) < len(lines) < 2500
+    assert len(CODES) < len(lines) < 2700

@@ -64,6 +64,8 @@ def unsettled(before: Look, after: Look, received: int | None) -> str | None:
     `received` is how many there were; None when not all were read.
     """
     if before != after:
+        if before.size is not None and after.size is not None and before.size < after.size:
+            return f"the file grew by {after.size - before.size} bytes while it was read"
         return "the file changed while it was read"
     if None not in (before.size, received) and before.size != received:
         return f"the server announced {before.size} bytes and sent {received}"

@@ -38,6 +38,7 @@ def test_a_file_touched_without_a_change_is_read_and_let_go(fetcher: Fetcher, ss
 
     assert isinstance(answer, FetchReported)
     assert (answer.verdict, answer.downloaded, answer.mtime) == ("unchanged", True, OLD + 60)
+    assert (answer.detail, answer.reason) == ("same content", "size or time differ")
     assert fetcher.fetched() == len(CONTENT)
     assert fetcher.blobs() == []
 
@@ -49,6 +50,7 @@ def test_a_file_with_another_content_is_brought(fetcher: Fetcher, sshd: Sshd) ->
 
     assert isinstance(answer, ImportRequested)
     assert answer.checksum == hashlib.sha256(CONTENT + b"Beta;Lyon\n").hexdigest()
+    assert answer.reason == "size or time differ"
 
 
 def test_a_change_that_keeps_size_and_time_is_found_by_a_full_check(fetcher: Fetcher, sshd: Sshd) -> None:

@@ -10,7 +10,7 @@ FIRST = csv_of([ACME, BOLT])
 # One of each: created, updated, unchanged, rejected, ignored.
 NEXT = csv_of([{"Company": "Core", "Id": "C"}, ACME | {"City": "Nice"}, BOLT, {"City": "Nowhere"}, {}])
 # What a dry run leaves behind: that it was made, what it told, and the rows that it would reject.
-OF_THE_RUN = ("runs", "outbox", "rejects")
+OF_THE_RUN = ("runs", "outbox", "rejects", "decisions")
 
 
 def test_it_counts_what_the_real_run_then_does_and_writes_nothing(imports: Imports) -> None:

@@ -15,9 +15,11 @@ from pydantic import BaseModel
 
 from services.scheduler.admin import Admin
 from services.scheduler.handler import Handler
+from services.scheduler.measures import Measures
 from services.scheduler.settings import Settings
 from services.scheduler.sweep import Sweep
 from shared.bus.jobs import type_by_name
+from shared.bus.queues import QueueState
 from shared.contracts import TOLD, CloudEvent, FetchProgressed, FetchReported, FetchRequested
 from shared.database import Db, Row
 from shared.ids import new_id
@@ -105,6 +107,7 @@ class Desk(Database):
         self.handler = Handler(service, self.settings, metrics)
         self.sweep = Sweep(service, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
         self.admin = Admin(service, self.settings, metrics)
+        self.measures = Measures(service, metrics, lambda queue: QueueState(self.waiting.get(queue, 0), 1, 0))
 
     def event(self, event_type: str, *, id: str | None = None, **data: Any) -> CloudEvent:
         """An event of an admin of the organisation, unless `data` says otherwise."""

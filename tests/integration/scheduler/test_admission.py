@@ -345,7 +345,7 @@ class TestWaiting:
     @pytest.mark.usefixtures("running")
     def test_it_is_measured(self, desk: Desk) -> None:
         sync(desk, desk.insert_connector())
-        desk.handler.measure()
+        desk.measures.tables()
         assert desk.sample("sftp_connector_open_runs", stage="waiting") == 1
         assert desk.sample("sftp_connector_open_runs", stage="queued") == 2
 

@@ -10,12 +10,13 @@ import pytest
 
 from deploy.local.servers.postgres import Postgres
 from deploy.local.stack import ROLES
-from services.scheduler.statements import SQL
+from services.scheduler import measures, statements
 from shared.database import Db, connect, see_all
 from tests.bench.schedule_population import populate
 from tests.conftest import TEMPLATE
 
 NOBODY = UUID(int=0)
+SQL = statements.SQL | measures.SQL
 VALUES: dict[str, Any] = {
     "after": NOBODY,
     "batch_size": 100,
@@ -44,8 +45,9 @@ OFTEN = (
     "resume_recovered",
     "overdue_tests",
     "forget_tests",
-    "gauges",
-    "census",
+    "backlog",
+    "open_runs",
+    "paused",
     "make_due",
 )
 # The outbox and the inbox hold what there is to do; the mappings here fill three pages, which may well be read whole.

@@ -67,6 +67,7 @@ def import_of(desk: Desk, run_id: UUID, connector_id: UUID, checksum: str = CHEC
         address="192.0.2.7",
         algorithms="curve25519-sha256 ssh-ed25519 aes256-gcm@openssh.com",
         path="/exports/leads.csv.gz",
+        traceparent=desk.run(run_id)["traceparent"],
     )
 
 

@@ -111,7 +111,7 @@ def test_old_code_understands_a_message_that_has_grown(path: Path) -> None:
 def test_an_event_keeps_its_envelope_and_its_type(path: Path) -> None:
     if issubclass(MODELS[path.stem], Job):
         return
-    event = CloudEvent.model_validate(read(path) | {"traceparent": "of a newer version"})
+    event = CloudEvent.model_validate(read(path) | {"partitionkey": "of a newer version"})
 
     assert lost(read(path), event.model_dump(mode="json")) == []
     assert TYPES[event.type] is MODELS[path.stem]

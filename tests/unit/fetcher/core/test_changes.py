@@ -94,7 +94,7 @@ def test_a_file_that_held_still_is_settled() -> None:
     assert unsettled(LOOK, LOOK, 1234) is None
 
 
-@pytest.mark.parametrize("after", [Look(1234, MTIME + 1), Look(1300, MTIME), Look(None, MTIME), Look(1234, None)])
+@pytest.mark.parametrize("after", [Look(1234, MTIME + 1), Look(1200, MTIME), Look(None, MTIME), Look(1234, None)])
 def test_a_file_that_changed_while_it_was_read_is_not_settled(after: Look) -> None:
     assert unsettled(LOOK, after, 1234) == "the file changed while it was read"
 
@@ -110,7 +110,11 @@ def test_without_a_size_the_bytes_that_came_are_all_there_is() -> None:
 
 def test_of_a_file_that_was_not_read_to_its_end_only_size_and_time_count() -> None:
     assert unsettled(LOOK, LOOK, None) is None
-    assert unsettled(LOOK, Look(1235, MTIME), None) == "the file changed while it was read"
+    assert unsettled(LOOK, Look(1200, MTIME), None) == "the file changed while it was read"
+
+
+def test_a_file_that_grew_is_told_by_how_much() -> None:
+    assert unsettled(LOOK, Look(1300, MTIME + 1), 1234) == "the file grew by 66 bytes while it was read"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""How the command ends: 0, or 1 with one clear line. Wrong usage and wrong settings end with 2."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import structlog
+import typer
+from typer.core import TyperGroup
+
+from deploy.command.output import Problem, plain
+from shared.errors import ConnectorError, Unavailable, describe
+from shared.migrate import MigrationChanged
+
+_OLD_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
+
+
+class Group(TyperGroup):
+    """Turns an exception into a line. The text of a library's own is left out, because it may quote a secret."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the subcommand."""
+        try:
+            with _quiet():
+                return super().invoke(ctx)
+        except (Problem, MigrationChanged) as problem:
+            line = str(problem)
+        except psycopg.Error as error:
+            line = of_database(error)
+        except Unavailable as error:
+            line = f"{describe(error)}. `sftp-connector doctor` says what is away."
+        except ConnectorError as error:
+            line = describe(error)
+        with contextlib.suppress(BrokenPipeError):
+            typer.echo(plain(line), err=True)
+        raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No log line stands in a document: what there is to say of a fault is said in its one line."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+def of_database(error: psycopg.Error) -> str:
+    """What PostgreSQL objects to, and what to do."""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return "The database's role may not do that: connect as sftp_connector_operator, or to migrate as the owner."
+    if isinstance(error, _OLD_SCHEMA):
+        return "The database's schema is older than this command: run `sftp-connector migrate` as its owner."
+    return f"PostgreSQL does not answer as it should ({describe(error)}): check SFTP_CONNECTOR_DATABASE_URL."

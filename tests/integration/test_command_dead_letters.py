@@ -1,0 +1,152 @@
+"""Dead letters: looked at as often as one likes, tried afresh or dropped, and never shown with a secret."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pika
+import pytest
+from pika.adapters.blocking_connection import BlockingChannel
+from typer.testing import CliRunner
+
+from deploy.command.main import app
+from shared.bus.broker import QuorumBroker
+from shared.bus.events import PARKED_QUEUE, UI_QUEUE, declare, park
+from shared.contracts import FetchRequested, PauseAsked
+from tests.leaks import leaks
+
+SECRET = "canary-5d1f-sealed"
+JOB = {
+    "queue_name": "sftp.fetch",
+    "actor_name": "FetchRequested",
+    "args": [],
+    "kwargs": {"job": {"run_id": "r-1", "org_id": "o-1", "endpoint": {"host": "h", "sealed_key": SECRET}}},
+    "options": {"retries": 3},
+    "message_id": "m-1",
+    "message_timestamp": 1,
+}
+DEAD = "sftp.fetch.XQ"
+
+
+@pytest.fixture
+def channel(amqp_url: str) -> Iterator[BlockingChannel]:
+    """A channel of a broker that has all queues, and nobody who reads them."""
+    broker = QuorumBroker(amqp_url)
+    broker.declare_queue(FetchRequested.queue, ensure=True)
+    with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+        made = connection.channel()
+        made.confirm_delivery()
+        declare(made)
+        yield made
+    broker.close()
+
+
+def command(amqp_url: str, *words: str, code: int = 0) -> dict[str, Any]:
+    """The document that the command prints."""
+    ended = CliRunner().invoke(app, ["dead-letters", *words, "--json"], env={"SFTP_CONNECTOR_AMQP_URL": amqp_url})
+    assert ended.exit_code == code, (ended.output, ended.exception)
+    assert not list(leaks({"output": ended.output}, {"the login": SECRET}))
+    found: dict[str, Any] = json.loads(ended.stdout.strip() or "{}")
+    return found
+
+
+def put(channel: BlockingChannel, queue: str, body: bytes) -> None:
+    channel.basic_publish("", queue, body, pika.BasicProperties(delivery_mode=2), mandatory=True)
+
+
+def put_job(channel: BlockingChannel, **changes: Any) -> None:
+    put(channel, DEAD, json.dumps({**JOB, **changes}).encode())
+
+
+def taken(channel: BlockingChannel, queue: str) -> list[Any]:
+    """What is in a queue, which is empty then."""
+    found = []
+    while (got := channel.basic_get(queue, auto_ack=True))[0] is not None:
+        found.append(json.loads(got[2]))
+    return found
+
+
+def test_letters_are_listed_and_shown_with_what_they_are_about(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+
+    listed = command(amqp_url, "list")
+    (letter,) = listed["dead_letters"]
+    shown = command(amqp_url, "show", letter["id"])["dead_letter"]
+
+    assert (listed["queues"][DEAD], listed["queues"][PARKED_QUEUE]) == (1, 0)
+    assert (letter["queue"], letter["kind"]) == (DEAD, "FetchRequested")
+    assert letter["about"] == {"org_id": "o-1", "run_id": "r-1"}
+    assert shown["content"]["kwargs"]["job"]["endpoint"] == {"host": "h", "sealed_key": "***"}
+
+
+def test_looking_loses_nothing_however_often(amqp_url: str, channel: BlockingChannel) -> None:
+    for number in range(3):
+        put_job(channel, message_id=f"m-{number}")
+
+    found = [command(amqp_url, "list")["dead_letters"] for _ in range(25)]
+
+    assert {len(letters) for letters in found} == {3}
+    # RabbitMQ 4 drops what came back twenty times, so each was replaced by a copy that begins anew
+    got = [channel.basic_get(DEAD) for _ in range(3)]
+    assert max((properties.headers or {}).get("x-delivery-count", 0) for _, properties, _ in got) < 10
+
+
+def test_a_job_is_tried_afresh(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+    put_job(channel, message_id="m-2", queue_name="sftp.fetch.DQ", options={"retries": 1, "eta": 5})
+    put_job(channel, message_id="m-3")
+    kept = command(amqp_url, "list")["dead_letters"][2]["id"]
+    wanted = [letter["id"] for letter in command(amqp_url, "list")["dead_letters"][:2]]
+
+    assert command(amqp_url, "requeue", "--yes", *wanted) == {"requeued": wanted, "left": []}
+
+    jobs = taken(channel, "sftp.fetch")
+    assert [(job["message_id"], job["queue_name"], job["options"]) for job in jobs] == [
+        ("m-1", "sftp.fetch", {}),
+        ("m-2", "sftp.fetch", {}),
+    ]
+    assert jobs[0]["kwargs"] == JOB["kwargs"]
+    assert [letter["id"] for letter in command(amqp_url, "list")["dead_letters"]] == [kept]
+
+
+def test_a_letter_stays_where_no_queue_takes_it(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+    channel.queue_delete("sftp.fetch")
+
+    command(amqp_url, "requeue", "--all", "--yes", code=1)
+
+    assert len(taken(channel, DEAD)) == 1
+
+
+def test_an_event_is_tried_afresh_unless_its_secret_is_gone(amqp_url: str, channel: BlockingChannel) -> None:
+    event = {"id": "e-1", "type": PauseAsked.type, "data": {"organisation_id": "o-1", "connector_id": "c-1"}}
+    park(channel, json.dumps(event).encode(), "it failed too often")
+    park(channel, json.dumps({**event, "data": {"password": SECRET}}).encode(), "it failed too often")
+    kept = [letter["id"] for letter in command(amqp_url, "list")["dead_letters"]][1]
+
+    document = command(amqp_url, "requeue", "--all", "--yes", code=1)
+
+    assert (len(document["requeued"]), document["left"]) == (1, [kept])
+    assert taken(channel, UI_QUEUE) == [event]
+
+
+def test_what_nobody_understands_is_listed_and_left_and_dropped(amqp_url: str, channel: BlockingChannel) -> None:
+    for body in (b"\xff\xfe", b"[]", b'{"queue_name": 7}', b'{"queue_name": "other"}', b"[" * 100_000):
+        put(channel, DEAD, body)
+    put(channel, PARKED_QUEUE, b'{"reason": "x", "event": null}')
+
+    assert len(command(amqp_url, "list")["dead_letters"]) == 6
+    assert len(command(amqp_url, "requeue", "--all", "--yes", code=1)["left"]) == 6
+    assert len(command(amqp_url, "drop", "--queue", DEAD, "--all", "--yes")["dropped"]) == 5
+    assert [letter["queue"] for letter in command(amqp_url, "list")["dead_letters"]] == [PARKED_QUEUE]
+
+
+def test_nothing_happens_to_letters_that_nobody_named(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+    command(amqp_url, "drop", "0123456789ab", "--yes", code=1)
+    command(amqp_url, "drop", code=2)
+    command(amqp_url, "drop", "--all", "--queue", "other", code=2)
+    # and nobody agrees
+    command(amqp_url, "drop", "--all", code=1)
+
+    assert len(taken(channel, DEAD)) == 1

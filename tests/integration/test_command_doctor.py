@@ -1,0 +1,92 @@
+"""`doctor` finds everything well, or says what to do."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.rabbitmq import Rabbitmq
+from deploy.local.servers.sshd import Sshd
+from shared.bus.events import UI_QUEUE
+from shared.contracts import LARGE_IMPORTS
+from tests.integration.command_scene import Operator, Scene, apart, played
+from tests.pipeline.conftest import SessionServers
+
+OTHER_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+
+
+@pytest.fixture(scope="module")
+def scene(
+    postgres: Postgres, rabbitmq: Rabbitmq, session_sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """Services and a connector for all tests of this module."""
+    servers = SessionServers(postgres, rabbitmq, session_sshd)
+    with played(servers, tmp_path_factory.mktemp("command")) as made:
+        yield made
+
+
+@pytest.fixture
+def operator(scene: Scene) -> Operator:
+    """The command."""
+    return scene.operator
+
+
+def test_the_doctor_finds_everything_well(operator: Operator, scene: Scene) -> None:
+    scene.world.until_quiet()
+    found = operator("doctor", "--json").document
+
+    parts = {check["part"] for check in found["checks"]}
+    assert found["ok"]
+    assert {"database", "clock", "schema", "outbox", "keys", "broker", "blob store"} < parts
+    assert {f"queue {UI_QUEUE}", "queue sftp.fetch", f"queue {LARGE_IMPORTS}"} < parts
+    assert "✓ database" in operator("doctor").out
+
+
+def ill(operator: Operator, **environment: str) -> dict[str, str]:
+    """What the doctor finds not well, and what it says to do."""
+    checks = operator("doctor", "--json", code=1, **environment).document["checks"]
+    return {check["part"]: check["to_do"] for check in checks if not check["ok"]}
+
+
+def test_the_doctor_says_what_to_do(operator: Operator, scene: Scene) -> None:
+    assert "reseal" in ill(operator, SFTP_CONNECTOR_SEAL_PRIVATE_KEYS=json.dumps([OTHER_KEY]))["keys"]
+    assert "SFTP_CONNECTOR_AMQP_URL" in ill(operator, SFTP_CONNECTOR_AMQP_URL="amqp://127.0.0.1:1/")["broker"]
+    # and what admins enter from now on could be opened by nobody
+    assert "private key of it" in ill(operator, SFTP_CONNECTOR_SEAL_PUBLIC_KEY=OTHER_KEY)["keys"]
+    url = "postgresql://127.0.0.1:1/x"
+    assert "SFTP_CONNECTOR_DATABASE_URL" in ill(operator, SFTP_CONNECTOR_DATABASE_URL=url)["database"]
+    nowhere = scene.world.stack.home / "nowhere"
+    assert "blob store" in ill(operator, SFTP_CONNECTOR_BLOB_URL=f"file://{nowhere}")
+    assert not nowhere.exists()
+
+    scene.world.rows("delete from schema_migrations where name = '0002_reading.sql' returning 1")
+    assert "sftp-connector migrate" in ill(operator)["schema"]
+    scene.world.rows(
+        "insert into schema_migrations (name, checksum)"
+        " values ('0002_reading.sql', encode(sha256(convert_to('another', 'utf8')), 'hex')) returning 1"
+    )
+    assert "released" in ill(operator)["schema"]
+
+
+def test_the_doctor_sees_that_clocks_differ(operator: Operator) -> None:
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    wrong = {"LD_PRELOAD": str(library), "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    said = apart(operator, "doctor", "--json", **wrong)
+
+    assert said.code == 1, said.err
+    ill = {check["part"]: check["to_do"] for check in said.document["checks"] if not check["ok"]}
+    assert ill["clock"] == "Set both by NTP."
+
+
+def test_the_doctor_misses_a_service(operator: Operator, scene: Scene) -> None:
+    scene.services["importer"].stop()
+    try:
+        found = ill(operator)
+    finally:
+        scene.services["importer"].start()
+
+    assert found["queue sftp.import"] == "Start an importer."
+    assert "queue sftp.fetch" not in found
