@@ -49,6 +49,7 @@ def go_away(proxy: Proxy) -> None:
     proxy.reset()
 
 
+@pytest.mark.slow
 def test_a_database_that_was_away_is_used_again_soon(proxy: Proxy, behind: ConnectionPool[Db]) -> None:
     assert answers(behind)
     go_away(proxy)
@@ -63,6 +64,7 @@ def test_a_database_that_was_away_is_used_again_soon(proxy: Proxy, behind: Conne
         assert time.monotonic() < healed + SOON_SECONDS, "the pool waits on"
 
 
+@pytest.mark.slow
 def test_whoever_waited_meanwhile_is_served_soon(proxy: Proxy, behind: ConnectionPool[Db]) -> None:
     assert answers(behind)
     go_away(proxy)

@@ -359,6 +359,7 @@ def test_no_event_is_lost_while_the_queue_of_parked_ones_is_missing(amqp_url: st
     assert [found["bytes"] for found in parked(amqp_url)] == [len(b"nothing")]
 
 
+@pytest.mark.slow
 def test_an_event_outlasts_any_number_of_lost_connections(rabbitmq: Rabbitmq, amqp_url: str) -> None:
     # Given a handler that loses its connection in more tries than a failing event gets
     tries: list[str] = []

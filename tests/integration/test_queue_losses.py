@@ -25,6 +25,8 @@ from tests.integration.amqp import channel, depth, put, take, vhost, wait_until
 from tests.integration.test_jobs import PARKED, QUEUE, Desk, envelope, lane, progress, put_fetch, queues_exist
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 DELAYED = f"{QUEUE}.DQ"
 LIMIT = 20
 

@@ -61,6 +61,7 @@ def blobs(server: Seaweedfs, prefix: str) -> Blobs:
     return blobs_at(server, prefix, PATIENCE)
 
 
+@pytest.mark.slow
 class TestFrozen:
     def test_a_moment_is_waited_out(self, server: Seaweedfs, prefix: str, org_id: UUID) -> None:
         def freeze() -> None:
@@ -182,6 +183,7 @@ def fetches(sshd: Sshd, org_id: UUID) -> Fetches:
     return Fetches(sshd, org_id)
 
 
+@pytest.mark.slow
 class TestFetch:
     def test_nobodys_server_is_asked_while_the_store_is_away(self, fetches: Fetches) -> None:
         before = fetches.logins()
@@ -231,6 +233,7 @@ def imports(connections: ConnectionPool[Db], tmp_path: Path, blobs: Blobs) -> Im
     return made
 
 
+@pytest.mark.slow
 class TestImport:
     def test_it_waits_for_the_store_without_an_attempt(
         self, imports: Imports, connections: ConnectionPool[Db], metrics: Metrics, blobs: Blobs
