@@ -10,7 +10,7 @@ MINUTES := 30
 SEED :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-faults soak bench bench-imports bench-memory bench-schedule lock clean
+.PHONY: help setup demo up down test test-faults test-deploy soak bench bench-imports bench-memory bench-schedule lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -30,8 +30,11 @@ down: ## Stop what "make up" started
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
-test-faults: setup ## Inject every fault with three seeds and compare the ledger, and all else that takes long
-	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow --junitxml=.local/faults.xml
+test-faults: setup ## Inject every fault with three seeds and compare the ledger (fourteen minutes)
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow --junitxml=.local/faults.xml tests/faults tests/integration
+
+test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (six minutes)
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/monitoring tests/unit/deploy
 
 soak: setup ## Inject two or three faults at a time, drawn at random (MINUTES=30; SEED=n repeats an exercise)
 	@$(PYTHON) -m tests.faults.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
