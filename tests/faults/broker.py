@@ -149,7 +149,7 @@ def every_job_a_hundred_times(drill: Drill) -> Iterator[None]:
     yield
 
 
-@fault(bound=10, amid=True, parked=True)
+@fault(bound=20, amid=True, parked=True)
 @contextmanager
 def messages_that_are_none(drill: Drill) -> Iterator[None]:
     """No text, an unknown actor, a job without its fields, up to 5 MB: in every queue."""

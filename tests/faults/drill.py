@@ -196,12 +196,14 @@ class Drill:
             self.revive()
             time.sleep(0.05)
 
-    def until_stage(self, *stages: str) -> None:
+    def until_stage(self, *stages: str, seconds: float = _LIMIT_SECONDS) -> None:
         """Wait until a run of this exercise is there, or has passed by."""
         query = "select from runs where connector_id = any(%s) and stage = any(%s)"
         last = {source.current.checksum for source in self.ledger.sources}
         self.until(
-            lambda: self.rows(query, self.connector_ids, list(stages)) or self._known() & last, f"a run in {stages}"
+            lambda: self.rows(query, self.connector_ids, list(stages)) or self._known() & last,
+            f"a run in {stages}",
+            seconds=seconds,
         )
 
     def until_imported(self) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 
 from tests.faults.check import deviations
@@ -81,7 +81,9 @@ def _suffer(drill: Drill, faults: list[Fault]) -> None:
                 injected.enter_context(fault.inject(drill))
         drill.change()
         if amid := [fault for fault in faults if fault.amid]:
-            drill.until_stage("fetching", "stored", "importing")
+            # Another fault may keep all work from beginning
+            with suppress(NotHealed):
+                drill.until_stage("fetching", "stored", "importing", seconds=5)
             for fault in amid:
                 injected.enter_context(fault.inject(drill))
                 drill.linger()

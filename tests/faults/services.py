@@ -23,6 +23,7 @@ def _dies_at(point: str, name: str, passages: int = 1) -> Inject:
     def inject(drill: Drill) -> Iterator[None]:
         armed = drill.replace(name, failpoints=f"{point}@{drill.random.randint(1, passages)}=kill")
         yield
+        drill.change()  # so that the point is passed often enough
         drill.until(lambda: drill.services[name] is not armed, f"a {name} that died at {point}")
 
     inject.__name__ = f"{name}_dies_at_{point.replace('.', '_')}"

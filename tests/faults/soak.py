@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import structlog
+
 from deploy.local.stack import Servers, Stack
 from tests.conftest import PASSWORD
 from tests.faults import broker, database, servers, services, storage  # noqa: F401 - they list their faults
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=None, help="of the first exercise; the next ones count on")
     given = parser.parse_args()
     logging.getLogger("pika").setLevel(logging.CRITICAL)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     seed = random.randrange(1_000_000) if given.seed is None else given.seed
     deadline = time.monotonic() + given.minutes * 60
     with tempfile.TemporaryDirectory() as home, Servers(Path(home), {"crm": PASSWORD}) as running:
