@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import psycopg
+import pytest
 
 from shared.bus.jobs import JobSender
 from shared.contracts import ImportRequested
@@ -87,6 +88,7 @@ def test_the_fetcher_dies_in_the_middle_of_a_download(world: World, leads_csv: L
     world.assert_imported_once(ROWS)
 
 
+@pytest.mark.slow
 def test_the_fetcher_dies_after_the_blob_is_kept_and_before_it_answers(world: World, leads_csv: LeadsCsv) -> None:
     content = leads_csv(ROWS, padding=1_000)
     world.put(content)
@@ -194,6 +196,7 @@ def _send_at_once(world: World, job: ImportRequested, *, copies: int) -> None:
     sender.close()
 
 
+@pytest.mark.slow
 def test_the_broker_is_killed_in_the_middle_of_a_download(world: World, leads_csv: LeadsCsv) -> None:
     content = leads_csv(ROWS, padding=1_000)
     world.put(content)
@@ -211,6 +214,7 @@ def test_the_broker_is_killed_in_the_middle_of_a_download(world: World, leads_cs
     world.assert_imported_once(ROWS)
 
 
+@pytest.mark.slow
 def test_the_database_is_away_while_an_admin_connects(world: World, leads_csv: LeadsCsv) -> None:
     world.put(leads_csv(ROWS))
     services = world.stack.start()

@@ -35,7 +35,8 @@ def test_the_suggested_mapping_imports_the_stored_file_without_asking_the_server
     targets = {column["name"]: column["target"] for column in seen["columns"]}
     assert targets.items() >= (FIELDS | {"Statut": "LEAD_STATUS", "Mail": "CONTACT_EMAIL"}).items()
     assert seen["columns"][1]["samples"] == ["Crêperie Élan", "Garage Bœuf", "Sécurité Plus"]
-    assert not [path for path in (world.stack.blobs / "preview").rglob("*") if path.is_file()]
+    previews = world.stack.blobs / "preview"
+    world.until(lambda: not [path for path in previews.rglob("*") if path.is_file()], "a preview that is dropped")
 
     # When the admin connects, the file is brought, and waits for a mapping
     needed = world.ended(world.create())
