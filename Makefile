@@ -59,7 +59,8 @@ lock: setup ## Lock the packages of pyproject.toml again, with hashes
 	@$(PYTHON) -m venv .local/uv
 	@.local/uv/bin/python -m pip install --quiet --disable-pip-version-check uv
 	@$(COMPILE) -o requirements.txt
-	@$(COMPILE) --extra dev -o requirements-dev.txt
+	@$(COMPILE) --extra otel -o requirements-otel.txt
+	@$(COMPILE) --extra otel --extra dev -o requirements-dev.txt
 
 clean: ## Stop the stack and remove .venv, .local and caches
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m deploy.local down; fi

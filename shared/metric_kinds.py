@@ -107,6 +107,7 @@ class Declared:
 
     def __init__(self, registry: CollectorRegistry, service: str = "") -> None:
         self.registry = registry
+        self.service = service
         self.made: dict[Spec[Any], Any] = {
             spec: spec.make(registry if not service or service in spec.services else None) for spec in self.declared()
         }

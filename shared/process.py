@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Protocol
 
@@ -40,6 +41,18 @@ class Part(Protocol):
 def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part], ready: Mapping[str, Check]) -> None:
     """Run the parts until SIGTERM or SIGINT, then stop them in the order given, within the grace period."""
     asked_to_stop = _asked_to_stop()
+    with _spans(settings, metrics.service):
+        _run(settings, metrics, parts, ready, asked_to_stop)
+    log.info("service.stopped")
+
+
+def _run(
+    settings: ServiceSettings,
+    metrics: Metrics,
+    parts: Sequence[Part],
+    ready: Mapping[str, Check],
+    asked_to_stop: socket.socket,
+) -> None:
     status = StatusServer(
         settings.http_host,
         settings.http_port,
@@ -60,7 +73,14 @@ def serve(settings: ServiceSettings, metrics: Metrics, *, parts: Sequence[Part],
     # What it asks may not answer for long, and nobody needs to know any more.
     watcher.stop(0.1)
     status.stop()
-    log.info("service.stopped")
+
+
+def _spans(settings: ServiceSettings, service: str) -> AbstractContextManager[None]:
+    if settings.otlp_endpoint is None:
+        return nullcontext()
+    from shared.spans import exported  # noqa: PLC0415 - its packages are an extra
+
+    return exported(settings.otlp_endpoint, service, sampled=settings.trace_sampled)
 
 
 def _watcher(settings: ServiceSettings, metrics: Metrics, parts: Sequence[Part], ready: Mapping[str, Check]) -> "Loop":

@@ -46,6 +46,7 @@ NAMES = frozenset(
         "max_unpack_ratio",
         "min_bytes_per_minute",
         "min_interval_seconds",
+        "otlp_endpoint",
         "pause_days",
         "pause_failures",
         "preview_bytes",

@@ -3,8 +3,10 @@
 import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
@@ -45,7 +47,28 @@ class BusSettings(Block):
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp:// or amqps:// URL")
 
 
-class ServiceSettings(BusSettings):
+class TraceSettings(Block):
+    """Spans for an OpenTelemetry collector, for every service; off by default."""
+
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="where spans are sent, such as http://collector:4318/v1/traces; wants the extra `otel`",
+    )
+    trace_sampled: bool = Field(default=False, description="a trace that begins here asks to be recorded")
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _can_be_sent(cls, endpoint: str | None) -> str | None:
+        if endpoint is None:
+            return None
+        if not re.fullmatch(r"https?://[^\s/@]+(/[^\s@]*)?", endpoint):
+            raise ValueError("Input should be a URL such as http://collector:4318/v1/traces, without a user")
+        if find_spec("opentelemetry") is None:
+            raise ValueError("The packages that send spans are missing: install requirements-otel.txt")
+        return endpoint
+
+
+class ServiceSettings(BusSettings, TraceSettings):
     """What every service reads."""
 
     http_host: str = Field(default="127.0.0.1", description="address that serves /metrics, /healthz and /readyz")

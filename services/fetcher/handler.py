@@ -19,6 +19,7 @@ from services.fetcher.settings import Settings
 from services.fetcher.sftp.failure import LookFailed
 from services.fetcher.sftp.session import Limits
 from services.fetcher.visit import Visit
+from shared import tracing
 from shared.blobs import Blobs
 from shared.contracts import (
     ConnectionTested,
@@ -114,6 +115,7 @@ class Handler:
         else:
             verdict, code = answer.verdict, answer.code or ""
         self._metrics.looks.labels(verdict, code).inc()
+        tracing.tell(verdict=verdict, code=code)
         log.info("look.ended", verdict=verdict, code=code)
 
     def on_test(self, request: ConnectionTestRequested) -> None:

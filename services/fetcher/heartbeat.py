@@ -8,8 +8,10 @@ from uuid import UUID
 
 import structlog
 
+from shared import tracing
 from shared.contracts import FetchProgressed, Job
 from shared.errors import BusUnavailable
+from shared.trace_context import Trace
 
 log = structlog.get_logger()
 
@@ -33,12 +35,12 @@ class Heartbeat:
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._lock = threading.Lock()
-        self._looks: list[tuple[UUID, Receiving]] = []  # a run that was sent twice may be there twice
+        self._looks: list[tuple[UUID, Receiving, Trace | None]] = []  # a run that was sent twice may be there twice
 
     @contextmanager
     def of(self, run_id: UUID, look: Receiving) -> Iterator[None]:
         """Report the look for as long as it takes."""
-        in_hand = (run_id, look)
+        in_hand = (run_id, look, tracing.current())
         with self._lock:
             self._looks.append(in_hand)
         try:
@@ -51,9 +53,10 @@ class Heartbeat:
         """Report every look in hand."""
         with self._lock:
             looks = list(self._looks)
-        for run_id, look in looks:
+        for run_id, look, trace in looks:
             report = FetchProgressed(run_id=run_id, phase="downloading", received_bytes=look.received)
-            send_hint(self._sender, report)
+            with tracing.of(trace):
+                send_hint(self._sender, report)
 
 
 def send_hint(sender: Sender, report: FetchProgressed) -> None:

@@ -19,6 +19,7 @@ from services.importer.reading import open_file
 from services.importer.settings import Settings
 from services.importer.store import Claim, Store
 from services.importer.text import FileRefused
+from shared import tracing
 from shared.blobs import Blobs, blob_key
 from shared.contracts import ImportRequested
 from shared.database import Db, organisation, reachable
@@ -148,6 +149,7 @@ class Handler:
         failpoint("import.committed")
         counts = ending.counts().model_dump()
         self._count(claim, ending, run["seconds"])
+        tracing.tell(outcome=ending.result, code=ending.code)
         log.info(
             "run.ended",
             outcome=ending.result,

@@ -11,6 +11,7 @@ from services.scheduler.host_key_store import HostKeyStore
 from services.scheduler.runs import Runs
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
+from shared import tracing
 from shared.contracts import (
     ConnectionTested,
     FetchProgressed,
@@ -82,6 +83,7 @@ class Handler:
                 log.info("report.late")
                 return
             self._metrics.runs.labels(outcome, report.code or "").inc()
+            tracing.tell(outcome=outcome, code=report.code)
             log.info("run.ended", outcome=outcome, code=report.code, detail=report.detail, seconds=run["seconds"])
             if report.host_key is not None:
                 _note_host_key(db, connector, report.host_key, report.code)

@@ -19,7 +19,6 @@ from shared.contracts import SyncQueued
 from shared.decisions import note
 from shared.failpoints import failpoint
 from shared.outbox import put_event, put_job
-from shared.trace_context import new_trace
 
 log = structlog.get_logger()
 
@@ -88,7 +87,7 @@ class Runs:
         """Open the run, tell it, and send its job unless it has to wait; None when one is open already."""
         settings = self._settings
         lease = settings.stored_lease_seconds if new.stage == "stored" else settings.queue_lease_seconds
-        with tracing.of(tracing.current() or new_trace(sampled=settings.trace_sampled)):
+        with tracing.begun("sync", sampled=settings.trace_sampled):
             run_id = store.open_run(connector, new, lease)
             if run_id is None:
                 return None

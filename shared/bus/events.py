@@ -154,7 +154,7 @@ class EventConsumer(threading.Thread):
         raise BadMessage("it failed too often")
 
     def _handle_in_trace(self, event: CloudEvent) -> None:
-        with tracing.of(event.trace):
+        with tracing.work(event.type, event.trace, {"event_id": event.id}):
             self._handle(event)
 
 

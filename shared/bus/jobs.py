@@ -117,8 +117,8 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
         except ValidationError as error:
             log.error("job.not_understood", job=job_type.__name__, fields=_fields(error))
             raise BadMessage(job_type.__name__) from None
-        trace = parse(parsed.traceparent, parsed.tracestate)
-        with tracing.of(trace), structlog.contextvars.bound_contextvars(**_context(parsed)):
+        trace, about = parse(parsed.traceparent, parsed.tracestate), _context(parsed)
+        with tracing.work(job_type.__name__, trace, about), structlog.contextvars.bound_contextvars(**about):
             try:
                 handler(parsed)
             except BadMessage:
@@ -139,7 +139,7 @@ def _fields(error: ValidationError) -> list[str]:
 
 
 def _context(job: Job) -> dict[str, str]:
-    """What every log line of this job carries."""
+    """What every log line of this job carries, and its span."""
     names = ("run_id", "test_id", "org_id", "connector_id")
     return {name: str(getattr(job, name)) for name in names if getattr(job, name, None) is not None}
 

@@ -8,10 +8,11 @@ import pytest
 import structlog
 from psycopg_pool import ConnectionPool
 
+from services.fetcher.heartbeat import Heartbeat
 from services.importer.store import Store as ImporterStore
 from shared import tracing
 from shared.bus.jobs import JobSender
-from shared.contracts import CloudEvent, FetchProgressed, ImportRequested
+from shared.contracts import CloudEvent, FetchProgressed, ImportRequested, Job
 from shared.database import Db, organisation
 from shared.outbox import put_job
 from shared.trace_context import Trace, new_trace, parse
@@ -88,6 +89,24 @@ class TestBus:
             wait_until(lambda: len(handled) == 3)
         assert [trace for _, trace in handled] == [TRACE, None, None]
         assert [found.id for found, _ in handled] == [body["id"] for body in bodies]
+
+
+class TestHeartbeat:
+    def test_what_it_tells_of_a_look_is_part_of_the_look_s_trace(self) -> None:
+        # Given two looks, one of which is part of a trace, and a thread that is in none
+        sent: dict[UUID, Trace | None] = {}
+
+        class Ear:
+            received = 7
+
+            def send(self, job: Job) -> None:
+                assert isinstance(job, FetchProgressed)
+                sent[job.run_id] = tracing.current()
+
+        heartbeat, inside, outside = Heartbeat(Ear()), uuid4(), uuid4()
+        with tracing.of(TRACE), heartbeat.of(inside, Ear()), tracing.of(None), heartbeat.of(outside, Ear()):
+            heartbeat.beat()
+        assert sent == {inside: TRACE, outside: None}
 
 
 class TestRuns:

@@ -61,12 +61,13 @@ def built(folder: Path, *, run: bool) -> Stage:
     stages: dict[str, Stage] = {}
     arguments: dict[str, str] = {}
     stage = Stage(folder, "")
-    for name, argument in instructions(DOCKERFILE.read_text()):
+    for name, written in instructions(DOCKERFILE.read_text()):
+        argument = _filled_in(written, arguments)
         if name == "ARG":
             key, _, arguments[key] = argument.partition("=")
         elif name == "FROM":
             base, _, alias = argument.partition(" AS ")
-            stage = stages[alias] = Stage(folder / f"stage-{len(stages)}", arguments[base.strip("${}")])
+            stage = stages[alias] = Stage(folder / f"stage-{len(stages)}", base)
             stage.path("/tmp").mkdir(parents=True)
         elif name == "COPY":
             _copy(stage, stages, argument)
@@ -80,6 +81,12 @@ def built(folder: Path, *, run: bool) -> Stage:
             if name == "WORKDIR":
                 stage.path(argument).mkdir(parents=True, exist_ok=True)
     return stage
+
+
+def _filled_in(written: str, arguments: dict[str, str]) -> str:
+    for name, value in arguments.items():
+        written = written.replace(f"${{{name}}}", value)
+    return written
 
 
 def _run(stage: Stage, command: str) -> None:

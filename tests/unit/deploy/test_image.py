@@ -68,6 +68,9 @@ def test_the_whole_image_has_every_package_that_its_commands_need(whole_image: S
     for module, names in REQUIRED.items():
         assert missing(whole_image, module) == names
     assert whole_image.start("deploy.command", "--help").returncode == 0
+    # But for those that send spans, and whoever wants them is told
+    done = whole_image.start("services.fetcher", SFTP_CONNECTOR_OTLP_ENDPOINT="http://collector:4318/v1/traces")
+    assert "SFTP_CONNECTOR_OTLP_ENDPOINT: The packages that send spans are missing" in done.stderr
     # And nothing has to be compiled where nothing can be written
     sources = list(whole_image.path("/app").rglob("*.py"))
     assert {path.stem for path in sources} == {
@@ -116,14 +119,15 @@ def test_what_a_process_loads_and_writes_is_settled(image: Stage) -> None:
     assert expected.items() <= image.environment.items()
 
 
-def test_every_package_is_checked_against_its_hash() -> None:
+@pytest.mark.parametrize("requirements", ["requirements.txt", "requirements-otel.txt"])
+def test_every_package_is_checked_against_its_hash(requirements: str) -> None:
     runs = [
         argument for name, argument in instructions(DOCKERFILE.read_text()) if name == "RUN" and "install" in argument
     ]
 
     assert len(runs) == 1
-    assert {"--require-hashes", "requirements.txt"} <= set(runs[0].split())
-    assert (ROOT / "requirements.txt").read_text().count("--hash=sha256:") > 100
+    assert {"--require-hashes", "${REQUIREMENTS}"} <= set(runs[0].split())
+    assert (ROOT / requirements).read_text().count("--hash=sha256:") > 100
 
 
 def test_the_base_has_a_tag_of_a_python_that_the_project_takes(image: Stage) -> None:

@@ -154,10 +154,11 @@ def test_each_server_is_reached_by_those_alone_who_need_it(objects: Objects) -> 
         "broker": {"scheduler", "fetcher", "importer", "importer-large", "operator"},
         "database": {"scheduler", "importer", "importer-large", "migrate", "operator"},
         "blob-store": {"fetcher", "importer", "importer-large", "operator"},
+        "collector": set(SERVICES),
         "customers": {"fetcher"},
     }
     # And by no policy whoever it likes
-    for name in ("broker", "database", "blob-store", "names"):
+    for name in ("broker", "database", "blob-store", "collector", "names"):
         (rule,) = policies[name]["spec"]["egress"]
         assert rule["ports"]
         assert all("namespaceSelector" in to or "ipBlock" in to for to in rule["to"])

@@ -94,6 +94,8 @@ def test_what_is_needed_is_enough(settings: type[Block], environment: pytest.Mon
         (FetcherSettings, "ALLOWED_NETWORKS", "10.0.0.0/8"),
         (FetcherSettings, "ALLOWED_NETWORKS", '["canary", "10.0.0.1/8"]'),
         (ImporterSettings, "KEPT_REJECTS", "canary"),
+        (ImporterSettings, "OTLP_ENDPOINT", "canary:4318"),
+        (ImporterSettings, "OTLP_ENDPOINT", "https://user:canary@collector/v1/traces"),
     ],
 )
 def test_a_wrong_setting_is_one_line_without_its_value(
