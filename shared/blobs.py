@@ -23,6 +23,7 @@ _CHUNK = 5 * 1024 * 1024  # the least that S3 takes as a part
 _PART = 4 * 1024 * 1024  # asked of the store at once
 _READ = 1024 * 1024
 _PATIENCE = 30.0
+_READY_PATIENCE = 3.0  # a probe does not wait longer
 _RETRIES = 5
 _COPY_PATIENCE = 10  # a copy within the store takes the longer the larger the file is
 _INCOMING = "incoming"
@@ -71,6 +72,7 @@ class Blobs:
     def __init__(self, url: str, patience: float = _PATIENCE) -> None:
         self._store = _store(url, patience)
         self._copying = _store(url, patience * _COPY_PATIENCE)
+        self._probed = _store(url, min(patience, _READY_PATIENCE))
         self._incoming = Path(url.removeprefix("file://")) / _INCOMING if url.startswith("file://") else None
 
     def stage(self, chunks: Iterable[bytes]) -> str:
@@ -103,8 +105,12 @@ class Blobs:
 
     def listed(self, kind: str) -> Iterator[list[Stored]]:
         """All blobs of one of the kinds, a page at a time."""
+        return self._listed(self._store, kind)
+
+    @staticmethod
+    def _listed(store: ObjectStore, kind: str) -> Iterator[list[Stored]]:
         with _available():
-            for page in obstore.list(self._store, prefix=kind):
+            for page in obstore.list(store, prefix=kind):
                 yield [Stored(meta["path"], meta["size"], meta["last_modified"]) for meta in page]
 
     def drop_unchanged(self, blob: Stored) -> bool:
@@ -171,9 +177,9 @@ class Blobs:
             obstore.head(self._store, "ready")
 
     def ready(self) -> bool:
-        """Whether the store answers, knows the bucket and lets us in."""
+        """Whether the store answers within a few seconds, knows the bucket and lets us in."""
         try:
-            list(self.listed("ready"))
+            list(self._listed(self._probed, "ready"))
         except (obstore.exceptions.BaseError, BlobsUnavailable):
             return False
         return True

@@ -380,7 +380,7 @@ class Metrics(Declared):
         ALL,
         "Whether it answers, as of the last 15 seconds: 1 or 0. ui_events: whether UI events are being taken.",
         "0 from one process: its network or login. From all: the dependency. Nothing is lost; work goes on by itself.",
-        (Label("dependency", ("database", "broker", "blobs", "ui_events")),),
+        (Label("dependency", ("database", "broker", "blobs", "scratch", "ui_events")),),
     )
     loop_failures = Many(
         Gauge,

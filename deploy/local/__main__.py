@@ -2,13 +2,17 @@
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from deploy.local import demo
+from deploy.local.servers.ports import LOOPBACK
 from deploy.local.servers.process import ServerFailed
+from deploy.local.servers.prometheus import Prometheus
 from deploy.local.stack import SERVICES, Servers, Stack
 from deploy.local.ui import UI, NoEvent
 
@@ -25,6 +29,19 @@ def _stack() -> Stack:
     return Stack(_servers(), _HOME / "stack", "leadbay", die_with_parent=False)
 
 
+def _prometheus(addresses: Mapping[str, str]) -> Prometheus:
+    jobs = {name: [address] for name, address in addresses.items()}
+    return Prometheus(_HOME / "prometheus", jobs, interval="5s", die_with_parent=False)
+
+
+def _operator_settings(stack: Stack) -> Path:
+    """A file that a shell reads, with what the operator's command needs."""
+    path = stack.home / "operator.env"
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in stack.environment("operator").items()))
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def up() -> int:
     """Start the stack, or what is missing of it, and say where everything is."""
     stack = _stack()
@@ -35,15 +52,21 @@ def up() -> int:
         stack.prepare()
         stack.servers.sshd.put("/exports/leads.csv", b"Company,Website\nAcme,acme.example\n")
     services = stack.start()
+    prometheus = _prometheus({name: service.url.removeprefix("http://") for name, service in services.items()})
+    prometheus.start()
     sshd = stack.servers.sshd
     sys.stdout.write(
         f"SFTP        {sshd.host}:{sshd.port}, user crm, password crm, files in {sshd.files}\n"
         f"PostgreSQL  {stack.database_url}\n"
         f"RabbitMQ    {stack.amqp_url}\n"
         + "".join(f"{name:11} {service.url}/metrics, log {service.log_path}\n" for name, service in services.items())
-        + "Play the admin, for example:\n"
+        + f"Prometheus  http://{LOOPBACK}:{prometheus.port}/alerts\n"
+        "Play the admin, for example:\n"
         "  .venv/bin/python -m deploy.local ask sftp_connector.test "
         f"host={sshd.host} port={sshd.port} username=crm password=crm path=/exports/leads.csv\n"
+        "Be the operator, for example:\n"
+        f"  set -a; . {_operator_settings(stack)}; set +a\n"
+        "  .venv/bin/python -m deploy.command doctor\n"
         "Stop it with: make down\n"
     )
     return 0
@@ -55,6 +78,7 @@ def down() -> int:
     for name in SERVICES:
         stack.service(name) if (stack.home / "seal.key").exists() else None
     stack.stop()
+    _prometheus({}).stop()
     _servers().stop()
     return 0
 

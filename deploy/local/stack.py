@@ -118,17 +118,17 @@ class Stack:
         return PrivateKey(path.read_bytes())
 
     def environment(self, service: str) -> dict[str, str]:
-        """The settings of a service, as environment variables; each gets only what it needs."""
+        """The settings of a service, or of the operator's command, as variables; each gets only what it needs."""
         settings: dict[str, object] = {"amqp_url": self.amqp_url + "?heartbeat=10&blocked_connection_timeout=10"}
         if service in ROLES:
             settings["database_url"] = self.servers.postgres.dsn(self.name, user=ROLES[service])
-        if service in {"fetcher", "importer"}:
+        if service in {"fetcher", "importer", "operator"}:
             settings["blob_url"] = f"file://{self.blobs}"
-        if service == "scheduler":
+        if service in {"scheduler", "operator"}:
             settings["seal_public_key"] = base64.b64encode(bytes(self.key.public_key)).decode()
         if service in {"scheduler", "fetcher"}:
             settings["allowed_networks"] = json.dumps(["127.0.0.0/8"])
-        if service == "fetcher":
+        if service in {"fetcher", "operator"}:
             settings["seal_private_keys"] = json.dumps([base64.b64encode(bytes(self.key)).decode()])
         settings |= self._settings
         return {f"SFTP_CONNECTOR_{name.upper()}": str(value) for name, value in settings.items()}

@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from services.importer import scratch
 from services.importer.garbage import Garbage
 from services.importer.handler import Handler
 from services.importer.lease import Leases
@@ -50,7 +51,7 @@ def main() -> None:
                 Loop("leases", leases.extend, idle_seconds=settings.lease_seconds / 4),
                 Loop("garbage", garbage.step, idle_seconds=settings.blob_sweep_seconds, patient=True),
             ],
-            ready={"database": lambda: answers(connections), "blobs": blobs.ready},
+            ready={"database": lambda: answers(connections), "blobs": blobs.ready, "scratch": scratch.writable},
         )
         leases.give_back()
 

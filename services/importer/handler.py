@@ -7,7 +7,7 @@ import structlog
 from psycopg.errors import ForeignKeyViolation
 from psycopg_pool import ConnectionPool
 
-from services.importer import told
+from services.importer import scratch, told
 from services.importer.core.mapping import Mapping
 from services.importer.core.record import Refusal
 from services.importer.importing import FileImport
@@ -63,7 +63,8 @@ class Handler:
             return
         with self._leases.held(claim), self._metrics.import_seconds.time():
             try:
-                self._import_or_refuse(claim)
+                with scratch.needed():
+                    self._import_or_refuse(claim)
             except (BlobMissing, BlobCorrupt) as error:
                 self._metrics.unusable_blobs.inc()
                 log.error("blob.unusable", reason=str(error))

@@ -40,12 +40,15 @@ def finished(claim: Claim, ending: Ending, run: Mapping[str, Any]) -> list[Told]
 
 def compared(claim: Claim, ending: Ending) -> str:
     """What was compared with what, and how many rows were merged, in plain words."""
+    before = claim.file_mapping_version or 0
     if claim.file_checksum is None:
         what = "no earlier version is known"
-    elif claim.file_checksum == claim.checksum:
-        what = f"the version before, read with mapping {ending.mapping_version} instead of {claim.file_mapping_version}"
-    else:
+    elif claim.file_checksum != claim.checksum:
         what = "the content differs from the version before"
+    elif before > 0:
+        what = f"the version before, read with mapping {ending.mapping_version} instead of {before}"
+    else:
+        what = "the version before, read once more, as somebody asked or the way to read it changed"
     rows = ending.counts()
     return f"{what}: of {rows.read} rows {rows.created + rows.updated} were merged, {rows.unchanged} were as before"
 

@@ -98,6 +98,14 @@ class TestFrozen:
         assert checksum(blobs.read(key, WHOLE)) == WHOLE
         assert server.keys(prefix) == [f"{prefix}/{key}"]
 
+    def test_a_probe_is_answered_in_time_however_patient_the_work_is(self, server: Seaweedfs, prefix: str) -> None:
+        blobs = blobs_at(server, prefix)  # waits for half a minute
+        server.freeze()
+        begun = time.monotonic()
+
+        assert not blobs.ready()
+        assert time.monotonic() - begun < 10
+
 
 class TestRefused:
     def test_wrong_keys_are_told_without_a_secret(self, server: Seaweedfs, prefix: str) -> None:

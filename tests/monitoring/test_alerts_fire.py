@@ -3,6 +3,7 @@
 The rules are the product's at sixty times the speed: see `hurry`.
 """
 
+import resource
 import time
 from collections.abc import Callable
 
@@ -95,8 +96,13 @@ def test_servers_that_are_away(watched: Watched) -> None:
     aside = blobs.rename(blobs.with_name("aside"))
     blobs.touch()
     servers.rabbitmq.kill()
+    # and the importer's disk is full
+    importer = watched.services["importer"].pid
+    assert importer is not None
+    resource.prlimit(importer, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
     try:
-        until_fired(watched, "BrokerUnreachable", "BlobStoreUnreachable", "OutboxStuck", seconds=60)
+        expected = ("BrokerUnreachable", "BlobStoreUnreachable", "OutboxStuck", "TemporaryFolderUnusable")
+        until_fired(watched, *expected, seconds=60)
         servers.postgres.stop()
         until_fired(watched, "DatabaseUnreachable", "FiguresOld", "LoopFails", seconds=60)
 

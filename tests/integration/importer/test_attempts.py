@@ -1,9 +1,16 @@
 """Attempts are counted against files that fail their importers, not against what was only away."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 import pytest
 
+from services.importer import scratch
+from services.importer.scratch import ScratchUnavailable
 from shared.errors import Unavailable
+from shared.telemetry import passes
 from tests.integration.importer.builders import Imports, csv_of
 
 
@@ -39,3 +46,33 @@ def test_only_what_the_file_may_be_to_blame_for_costs_an_attempt(imports: Import
     imports.handler.on_import(request)
     run = imports.run(request.run_id)
     assert (run["outcome"], run["rows_created"], run["attempt"]) == ("succeeded", 1, counts + 1)
+
+
+@contextmanager
+def no_file_larger_than(limit: int) -> Iterator[None]:
+    """As on a disk that is full; also SIGXFSZ is as it is in a service: Python ignores it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_folder_for_temporary_files_that_is_full_costs_no_attempt(imports: Imports) -> None:
+    # Given a file whose fingerprints are larger than what can be written
+    request = imports.request(csv_of([{"Company": f"Acme {number}"} for number in range(4_000)]))
+    with no_file_larger_than(64 * 1024), pytest.raises(ScratchUnavailable, match="temporary files: File too large"):
+        imports.handler.on_import(request)
+
+    assert imports.run(request.run_id)["attempt"] == 0
+    assert imports.all("select from leads") == []
+    # and it is imported when there is room
+    imports.handler.on_import(request)
+    assert imports.run(request.run_id)["rows_created"] == 4_000
+
+
+def test_an_importer_that_cannot_write_temporary_files_is_not_ready() -> None:
+    assert passes(scratch.writable)
+    with no_file_larger_than(0), pytest.raises(OSError, match="File too large"):
+        scratch.writable()

@@ -222,3 +222,18 @@ def test_every_event_is_json() -> None:
     ):
         for event in told.finished(CLAIM, ending, RUN):
             assert json.loads(event.model_dump_json())["organisation_id"] == str(CLAIM.org_id)
+
+
+@pytest.mark.parametrize(
+    ("checksum", "mapping", "expected"),
+    [
+        (None, None, "no earlier version is known"),
+        ("cd" * 32, 2, "the content differs from the version before"),
+        (CLAIM.checksum, 2, "the version before, read with mapping 3 instead of 2"),
+        (CLAIM.checksum, -1, "the version before, read once more, as somebody asked or the way to read it changed"),
+    ],
+)
+def test_what_was_compared_is_told_in_words(checksum: str | None, mapping: int | None, expected: str) -> None:
+    claim = dataclasses.replace(CLAIM, file_checksum=checksum, file_mapping_version=mapping)
+
+    assert told.compared(claim, Ending("succeeded", 3)) == (f"{expected}: of 0 rows 0 were merged, 0 were as before")
