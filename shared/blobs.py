@@ -171,8 +171,10 @@ class Blobs:
                 raise BlobCorrupt("a blob was cut off while it was read") from None
             raise
 
-    def check(self) -> None:
-        """Return when the store answers."""
+    def check(self, *, writes: bool = False) -> None:
+        """Return when the store answers, and takes bytes where that is asked as well."""
+        if writes:
+            self._delete(self.stage([bytes(_CHUNK)]))
         with _available(), suppress(FileNotFoundError):
             obstore.head(self._store, "ready")
 

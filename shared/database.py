@@ -22,7 +22,15 @@ Db = Connection[DictRow]
 _RECONNECT_SECONDS = 2.0
 # Limits on the server's side: a worker that hangs must not hold locks for ever.
 _OPTIONS = "-c lock_timeout=60s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
-_KEEPALIVES = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "connect_timeout": 10}
+# A server that is gone without a sign is noticed within a minute: idle ones by keepalives, which say nothing while
+# something that was sent is not acknowledged.
+_KEEPALIVES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 
 
 def pool(url: str, *, name: str, size: int) -> ConnectionPool[Db]:
@@ -119,7 +127,7 @@ AWAY = (
 def is_away(error: BaseException) -> bool:
     """Whether it says nothing about the work in hand; too much memory or too complex a statement may come from that."""
     state = getattr(error, "sqlstate", None) or ""
-    return isinstance(error, AWAY) and not state.startswith(("53200", "54"))
+    return isinstance(error, AWAY) and not state.startswith(("25P03", "53200", "53400", "54", "57014"))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from shared.telemetry import Check, StatusServer, passes
 log = structlog.get_logger()
 
 _FIRST_SECONDS = 1.0
+_LONGEST_SECONDS = 10.0
 _WATCH_SECONDS = 15.0
 
 
@@ -134,7 +135,8 @@ class Loop(threading.Thread):
             except Exception as error:  # noqa: BLE001 - the loop outlives every fault
                 self.failures += 1
                 log.warning("loop.failed", loop=self.name, error=describe(error))
-            pause = min(self._idle_seconds * 2**self.failures, max(self._idle_seconds, 10.0))
+            # A float times two to the power of some thousand is no float any more.
+            pause = min(self._idle_seconds * 2 ** min(self.failures, 20), max(self._idle_seconds, _LONGEST_SECONDS))
 
     def stop(self, grace_seconds: float) -> None:
         """Finish the step in hand, at most this long."""

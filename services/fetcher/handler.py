@@ -58,12 +58,14 @@ class Handler:
         self._metrics = metrics
         self.heartbeat = Heartbeat(sender)
         self._intake = Intake(settings, blobs, metrics, clock)
+        self._doubted = False  # whether the store takes what is written: it may answer, and be full
         self._previews = Previews(settings, blobs, sender)
 
     def on_fetch(self, request: FetchRequested) -> None:
         """Look, and answer: ImportRequested when the content changed, FetchReported otherwise."""
         # No customer's server is asked for what could not be kept, and the run is not begun: it waits as it is.
-        self._blobs.check()
+        self._blobs.check(writes=self._doubted)
+        self._doubted = False
         send_hint(self._sender, FetchProgressed(run_id=request.run_id, phase="started"))
         visit = self._visit(
             request.endpoint, request.org_id, request.connector_id, seconds=self._settings.fetch_seconds
@@ -79,6 +81,7 @@ class Handler:
         except LookFailed as failure:
             answer = answers.failed(request, visit.seen, failure)
         except BlobsUnavailable:
+            self._doubted = True
             # The job is tried again; until then its run is not lost, and nothing counts against it.
             waits = FetchProgressed(run_id=request.run_id, phase="downloading", received_bytes=visit.received)
             send_hint(self._sender, waits)

@@ -126,6 +126,8 @@ class Handler:
             ending = made.run()
             self._finish(store, claim, replace(ending, detail=told.compared(claim, ending)))
         except (Fenced, ForeignKeyViolation):
+            # Nobody waits for our locks while the blob store is asked.
+            store.db.rollback()
             for key in made.kept:
                 self._blobs.drop(key)
             # Of an organisation that was deleted not even the run is left.

@@ -35,11 +35,10 @@ class Leases:
         try:
             yield
         except BaseException as error:
+            self._forget(claim)
             self._give_back(claim, counts=not (isinstance(error, Unavailable) or is_away(error)))
             raise
-        finally:
-            with self._lock:
-                self._held.discard(claim)
+        self._forget(claim)
 
     def check(self, claim: Claim) -> None:
         """Raise Fenced when the claim was lost."""
@@ -54,8 +53,7 @@ class Leases:
                 if Store(db).extend_lease(claim, self._lease_seconds):
                     continue
             log.warning("lease.lost", run_id=str(claim.run_id), attempt=claim.attempt)
-            with self._lock:
-                self._held.discard(claim)
+            self._forget(claim)
 
     def give_back(self) -> None:
         """End every lease at once, so that another importer can take the runs over."""
@@ -74,6 +72,10 @@ class Leases:
             log.warning("lease.not_given_back", run_id=str(claim.run_id), error=describe(error))
         else:
             log.info("lease.given_back", run_id=str(claim.run_id), attempt=claim.attempt)
+
+    def _forget(self, claim: Claim) -> None:
+        with self._lock:
+            self._held.discard(claim)
 
     def _claims(self) -> list[Claim]:
         with self._lock:

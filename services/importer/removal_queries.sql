@@ -70,10 +70,13 @@ select name from (
     union all select 'lead_keys' where exists (select from lead_keys where org_id = %(org_id)s)
     union all select 'contacts' where exists (select from contacts where org_id = %(org_id)s)
     union all select 'deals' where exists (select from deals where org_id = %(org_id)s)
-    union all select 'rejects' where exists (select from rejects where org_id = %(org_id)s)
+    union all select 'rejects' where exists (
+        select from connectors c join runs r on r.connector_id = c.id join rejects j on j.run_id = r.id
+        where c.org_id = %(org_id)s)
     union all select 'fingerprints' where exists (select from fingerprints where org_id = %(org_id)s)
     union all select 'connection_tests' where exists (select from connection_tests where org_id = %(org_id)s)
-    union all select 'runs' where exists (select from runs where org_id = %(org_id)s)
+    union all select 'runs' where exists (
+        select from connectors c join runs r on r.connector_id = c.id where c.org_id = %(org_id)s)
     union all select 'decisions' where exists (select from decisions where org_id = %(org_id)s)
     union all select 'connectors' where exists (select from connectors where org_id = %(org_id)s)
     union all select 'import_mappings' where exists (select from import_mappings where org_id = %(org_id)s)

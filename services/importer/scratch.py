@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryFile
 
 from shared.errors import Unavailable
+from shared.telemetry import passes
 
 
 class ScratchUnavailable(Unavailable):
@@ -20,8 +21,13 @@ def writable() -> bool:
 
 @contextmanager
 def needed() -> Iterator[None]:
-    """ScratchUnavailable in place of an OSError: within an import nothing else raises one."""
+    """ScratchUnavailable in place of an OSError: within an import nothing else raises one.
+
+    The import's own files are gone by then: where there is room again, it was this file that needed too much.
+    """
     try:
         yield
     except OSError as error:
+        if passes(writable):
+            raise
         raise ScratchUnavailable(f"temporary files: {os.strerror(error.errno or 0)}") from None

@@ -16,13 +16,16 @@ from services.scheduler.requests import import_of, request_for
 from services.scheduler.settings import Settings
 from services.scheduler.store import Store
 from shared import tracing
-from shared.contracts import FetchRequested
+from shared.contracts import LARGE_IMPORTS, FetchRequested, ImportRequested, RemovalRequested
 from shared.database import Db, Row, every_organisation
+from shared.errors import BusUnavailable, describe
 from shared.metrics import Metrics
 from shared.outbox import put_event, put_job
 from shared.trace_context import parse
 
 log = structlog.get_logger()
+
+_ASKED = (FetchRequested.queue, ImportRequested.queue, LARGE_IMPORTS, RemovalRequested.queue)
 
 
 class Sweep:
@@ -39,25 +42,38 @@ class Sweep:
 
     def step(self) -> None:
         """Send again what was lost, give up what kills its workers, resume what recovered, answer what nobody took."""
+        # Asked before anything is locked.
+        waiting = self._waiting()
         with every_organisation(self._pool) as db:
             store = Store(db)
             for run in store.overdue_runs(self._settings.batch_size, self._settings.max_attempts):
                 with _about(run), isolated(db):
-                    self._sweep_run(store, run)
+                    self._sweep_run(store, run, waiting)
             for connector in store.resume_recovered(self._settings.batch_size):
                 put_event(db, told.resumed_by_itself(connector))
             tests = ConnectionTestStore(db)
             for test_id in tests.overdue(self._settings.test_timeout_seconds, self._settings.batch_size):
                 answer_test(db, told.unanswered(test_id), self._metrics)
                 self._metrics.unanswered_tests.inc()
-            send_removals_again(db, self._settings.batch_size)
-            store.forget(self._settings.kept_decisions_days, self._settings.kept_runs_days, self._settings.forget_batch)
+            if RemovalRequested.queue not in waiting:
+                send_removals_again(db, self._settings.batch_size)
+        with every_organisation(self._pool) as db:
+            settings = self._settings
+            Store(db).forget(settings.kept_decisions_days, settings.kept_runs_days, settings.forget_batch)
 
-    def _sweep_run(self, store: Store, run: Row) -> None:
+    def _waiting(self) -> set[str]:
+        """The queues in which messages wait; while RabbitMQ does not answer that may be any."""
+        try:
+            return {queue for queue in _ASKED if self._depth(queue) > 0}
+        except BusUnavailable as error:
+            log.warning("sweep.queues_unknown", error=describe(error))
+            return set(_ASKED)
+
+    def _sweep_run(self, store: Store, run: Row, waiting: set[str]) -> None:
         connector = store.lock_fetch(run["id"])
         if connector is None:
             return
-        if self._is_in_queue(run):
+        if _is_in(waiting, run):
             stored = run["blob"] is not None
             store.wait_on(
                 run["id"], self._settings.stored_lease_seconds if stored else self._settings.queue_lease_seconds
@@ -68,12 +84,6 @@ class Sweep:
             self._send_import_again(store, run)
         else:
             self._send_fetch_again(store, connector, run)
-
-    def _is_in_queue(self, run: Row) -> bool:
-        """Whether its message may still wait for a worker; that of a run that awaits its turn was taken."""
-        if run["stage"] == "stored" and not run["awaits_turn"]:
-            return self._depth(import_of(run).destination) > 0
-        return bool(run["stage"] == "queued") and self._depth(FetchRequested.queue) > 0
 
     def _was_tried_enough(self, run: Row) -> bool:
         """Fetches count until there is a file, claims of importers always."""
@@ -122,3 +132,10 @@ def _tries(run: Row) -> str:
     if run["blob"] is None and not run["attempt"]:
         return f"sent to fetchers {run['sends']} times, and none answered"
     return f"claimed by importers {run['attempt']} times, and none ended"
+
+
+def _is_in(waiting: set[str], run: Row) -> bool:
+    """Whether its message may still wait for a worker; that of a run that awaits its turn was taken."""
+    if run["stage"] == "stored" and not run["awaits_turn"]:
+        return import_of(run).destination in waiting
+    return bool(run["stage"] == "queued") and FetchRequested.queue in waiting

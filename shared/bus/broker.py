@@ -9,10 +9,11 @@ from dramatiq import Broker, MessageProxy, Middleware
 from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
 from dramatiq.common import dq_name, xq_name
-from dramatiq.errors import BrokerError
+from dramatiq.errors import BrokerError, ConnectionClosed
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
+from shared.bus.stall import Stall
 from shared.errors import BadMessage, Unavailable, describe
 
 log = structlog.get_logger()
@@ -46,11 +47,20 @@ class SafeConsumer(RabbitmqConsumer):
     """Acknowledges a message only on the connection that brought it.
 
     Delivery tags start at 1 on each connection, so a late acknowledgement would hit another message. A message that
-    would end dramatiq's threads is rejected on arrival.
+    would end dramatiq's threads is rejected on arrival. A consumer that RabbitMQ has forgotten is given up.
     """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.stall = Stall(self.channel, self.queue_name)
 
     def __next__(self) -> Any:
         message = super().__next__()
+        if message is not None or self.known_tags:
+            self.stall.delivered()
+        elif self._is_stalled():
+            log.warning("consumer.stalled", queue=self.queue_name)
+            raise ConnectionClosed("the queue brings nothing, and messages wait in it")
         if message is None:
             return None
         message.consumer = self
@@ -59,6 +69,12 @@ class SafeConsumer(RabbitmqConsumer):
             log.error("job.not_understood", queue=self.queue_name, bytes=len(message.encode()))
             return None
         return message
+
+    def _is_stalled(self) -> bool:
+        try:
+            return self.stall.noticed()
+        except AMQPError as error:
+            raise ConnectionClosed(describe(error)) from None
 
     def ack(self, message: Any) -> None:
         """Acknowledge, unless the connection that brought the message is gone: then it comes again."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from shared import tracing
 from shared.bus.broker import FAULTS, NO_DELIVERY_LIMIT, PRECONDITION_FAILED, parameters
+from shared.bus.stall import Stall
 from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, Unavailable, describe
 
@@ -111,12 +112,17 @@ class EventConsumer(threading.Thread):
             channel.confirm_delivery()
             channel.basic_qos(prefetch_count=1)
             self.connected.set()
+            stall = Stall(channel, UI_QUEUE)
             # The generator ends without an error when the broker cancels the consumer: the caller reconnects then.
             for method, properties, body in channel.consume(UI_QUEUE, inactivity_timeout=0.2):
                 if self._stopping.is_set():
                     return
                 if method is not None:
                     self._deliver(connection, channel, method.delivery_tag, properties, body)
+                    stall.delivered()
+                elif stall.noticed():
+                    log.warning("ui_events.stalled")
+                    return
 
     def _deliver(
         self, connection: BlockingConnection, channel: BlockingChannel, tag: int, properties: Any, body: bytes

@@ -1,5 +1,7 @@
 """A pool of connections outlives the database's absence, and notices soon that it is back."""
 
+import os
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -89,3 +91,9 @@ def test_many_broken_connections_cost_no_more_than_one(behind: ConnectionPool[Db
         )
 
     assert answers(behind, timeout=1.0)
+
+
+def test_what_was_sent_to_a_server_that_is_gone_is_not_waited_for_longer_than_a_minute(database_url: str) -> None:
+    with connect(database_url, name="sent") as db, socket.socket(fileno=os.dup(db.pgconn.socket)) as found:
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+        assert found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

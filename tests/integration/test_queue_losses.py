@@ -1,5 +1,6 @@
 """Each way in which the queue library is known to lose a job, tried on a real RabbitMQ of our own."""
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -15,9 +16,11 @@ from uuid import UUID, uuid4
 
 import pytest
 import structlog
+from dramatiq.errors import ConnectionClosed
 from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.local.servers.rabbitmq import Rabbitmq
+from shared.bus.broker import QuorumBroker
 from shared.bus.jobs import JobSender, Lane
 from shared.contracts import FetchProgressed, FetchRequested, Job
 from shared.errors import BusUnavailable
@@ -394,3 +397,43 @@ def test_a_message_of_50_megabytes_is_parked_once_and_the_lane_goes_on(url: str,
         wait_until(lambda: depth(url, PARKED) == 2)
         assert running.is_alive()
     assert sorted(map(len, take(url, PARKED))) == sorted(map(len, strange))
+
+
+def test_a_consumer_for_which_rabbitmq_holds_what_is_done_is_given_up(url: str, sender: JobSender) -> None:
+    # Given a consumer that may hold one job
+    broker = QuorumBroker(url)
+    consumer: Any = broker.consume(QUEUE, prefetch=1, timeout=50)
+    consumer.stall.seconds = 0.3
+    sent = [progress() for _ in range(2)]
+    sender.send(sent[0])
+    first = next(message for message in consumer if message is not None)
+
+    # While it works, or has nothing to do, it is left alone
+    sender.send(sent[1])
+    assert silent(consumer, seconds=2)
+    consumer.ack(first)
+    second = next(message for message in consumer if message is not None)
+    consumer.ack(second)
+    assert silent(consumer, seconds=2)
+
+    # When the acknowledgement of a job is lost, and another one waits
+    sender.send(sent[0])
+    next(message for message in consumer if message is not None)
+    consumer.known_tags.clear()
+    sender.send(sent[1])
+    with pytest.raises(ConnectionClosed, match="messages wait"):
+        silent(consumer, seconds=5)
+
+    # Then both come to the next one
+    consumer.close()
+    consumer = broker.consume(QUEUE, prefetch=2, timeout=50)
+    brought = {str(next(message for message in consumer if message is not None).kwargs["job"]["run_id"]) for _ in sent}
+    assert brought == {str(job.run_id) for job in sent}
+    consumer.close()
+    broker.close()
+
+
+def silent(consumer: Any, *, seconds: float) -> bool:
+    """Whether it brings nothing for so long."""
+    deadline = time.monotonic() + seconds
+    return all(message is None for message in itertools.takewhile(lambda _: time.monotonic() < deadline, consumer))

@@ -100,6 +100,18 @@ class TestLoops:
         finally:
             loop.stop(5)
 
+    def test_a_loop_outlives_failures_without_number(self) -> None:
+        def step() -> None:
+            raise OSError("away")
+
+        loop = Loop("tick", step, idle_seconds=0.01)
+        loop.failures = 2_000
+        loop.start()
+        wait_until(lambda: loop.failures == 2_001)
+        loop.join(0.3)
+        assert loop.is_alive()
+        loop.stop(5)
+
 
 class TestJobs:
     def test_a_job_is_counted_with_how_long_it_waited(self, amqp_url: str, metrics: Metrics) -> None:

@@ -21,7 +21,7 @@ from shared.contracts import (
     ImportRequested,
     Job,
 )
-from shared.errors import BusUnavailable
+from shared.errors import BlobsUnavailable, BusUnavailable
 from shared.sealing import pack_key
 from tests.conftest import PASSWORD
 from tests.integration.fetcher.keys import fingerprint, private_key
@@ -65,6 +65,32 @@ def test_an_empty_file_is_brought_too(fetcher: Fetcher, sshd: Sshd) -> None:
     assert isinstance(answer, ImportRequested)
     assert (answer.size, answer.checksum) == (0, hashlib.sha256(b"").hexdigest())
     assert fetcher.blobs() == [answer.blob]
+
+
+def test_a_store_that_answers_and_takes_nothing_costs_a_customer_s_server_one_login(
+    fetcher: Fetcher, sshd: Sshd
+) -> None:
+    # Given a store in which nothing can be written
+    sshd.put(PATH, CONTENT, mtime=OLD)
+    blocked = fetcher.folder / "incoming"
+    fetcher.folder.mkdir()
+    blocked.touch()
+    handler, request, before = fetcher.handler(), fetcher.request(), logins(sshd)
+
+    # When the job is tried again and again
+    for _ in range(3):
+        with pytest.raises(BlobsUnavailable):
+            handler.on_fetch(request)
+    assert logins(sshd) == before + 1
+
+    # Then it is done as soon as the store takes files
+    blocked.unlink()
+    handler.on_fetch(request)
+    assert isinstance(fetcher.answer_to(request), ImportRequested)
+
+
+def logins(sshd: Sshd) -> int:
+    return sshd.log_path.read_text().count("Accepted password")
 
 
 def test_a_download_tells_that_it_is_alive_for_as_long_as_it_takes(fetcher: Fetcher, sshd: Sshd) -> None:

@@ -23,6 +23,9 @@ from tests.integration.importer.builders import Imports, csv_of
         ("25006", 0),  # read-only
         ("53200", 1),  # out of memory
         ("54001", 1),  # statement too complex
+        ("25P03", 1),  # idle in a transaction for too long
+        ("53400", 1),  # more temporary files than the role may have
+        ("57014", 1),  # a statement that takes too long
         ("22003", 1),  # what only the file can be to blame for
     ],
 )
@@ -41,7 +44,7 @@ def test_only_what_the_file_may_be_to_blame_for_costs_an_attempt(imports: Import
         imports.all("drop function broken cascade")
 
     assert imports.run(request.run_id)["attempt"] == counts
-    assert isinstance(raised.value, Unavailable) == state.startswith(("4", "53", "54", "25"))
+    assert isinstance(raised.value, Unavailable) == state.startswith(("4", "53", "54", "57", "25"))
     # and it is imported as soon as the database can
     imports.handler.on_import(request)
     run = imports.run(request.run_id)
@@ -62,7 +65,7 @@ def no_file_larger_than(limit: int) -> Iterator[None]:
 def test_a_folder_for_temporary_files_that_is_full_costs_no_attempt(imports: Imports) -> None:
     # Given a file whose fingerprints are larger than what can be written
     request = imports.request(csv_of([{"Company": f"Acme {number}"} for number in range(4_000)]))
-    with no_file_larger_than(64 * 1024), pytest.raises(ScratchUnavailable, match="temporary files: File too large"):
+    with no_file_larger_than(1024), pytest.raises(ScratchUnavailable, match="temporary files: File too large"):
         imports.handler.on_import(request)
 
     assert imports.run(request.run_id)["attempt"] == 0
@@ -70,6 +73,15 @@ def test_a_folder_for_temporary_files_that_is_full_costs_no_attempt(imports: Imp
     # and it is imported when there is room
     imports.handler.on_import(request)
     assert imports.run(request.run_id)["rows_created"] == 4_000
+
+
+def test_a_file_that_needs_more_room_than_there_is_costs_an_attempt(imports: Imports) -> None:
+    # Given a file whose fingerprints alone fill the folder: without them there is room
+    request = imports.request(csv_of([{"Company": f"Acme {number}"} for number in range(4_000)]))
+    with no_file_larger_than(64 * 1024), pytest.raises(OSError, match="File too large"):
+        imports.handler.on_import(request)
+
+    assert imports.run(request.run_id)["attempt"] == 1
 
 
 def test_an_importer_that_cannot_write_temporary_files_is_not_ready() -> None:

@@ -22,6 +22,7 @@ from shared.bus.jobs import type_by_name
 from shared.bus.queues import QueueState
 from shared.contracts import TOLD, CloudEvent, FetchProgressed, FetchReported, FetchRequested
 from shared.database import Db, Row
+from shared.errors import BusUnavailable
 from shared.ids import new_id
 from shared.metrics import Metrics
 from shared.sealing import Opener, Place, public_key, seal
@@ -103,11 +104,17 @@ class Desk(Database):
         metrics = Metrics(self._registry)
         # How many jobs wait in each queue, as RabbitMQ would tell.
         self.waiting: dict[str, int] = {}
+        self.broker_away = False
         service = pool_of("scheduler", connections)
         self.handler = Handler(service, self.settings, metrics)
-        self.sweep = Sweep(service, self.settings, metrics, lambda queue: self.waiting.get(queue, 0))
+        self.sweep = Sweep(service, self.settings, metrics, self._depth)
         self.admin = Admin(service, self.settings, metrics)
         self.measures = Measures(service, metrics, lambda queue: QueueState(self.waiting.get(queue, 0), 1, 0))
+
+    def _depth(self, queue: str) -> int:
+        if self.broker_away:
+            raise BusUnavailable("away")
+        return self.waiting.get(queue, 0)
 
     def event(self, event_type: str, *, id: str | None = None, **data: Any) -> CloudEvent:
         """An event of an admin of the organisation, unless `data` says otherwise."""

@@ -20,6 +20,7 @@ from shared.contracts import (
     HostKeyChanged,
     ImportRequested,
     Paused,
+    RemovalRequested,
     StoredFile,
     SyncFailed,
     SyncHeld,
@@ -434,6 +435,51 @@ class TestSweep:
         desk.sweep.step()
         assert only(desk.taken(), FetchRequested).run_id == run_id
         assert desk.run(run_id)["stage"] == "queued"
+
+    def test_what_needs_no_broker_is_done_while_it_is_away(self, connections: ConnectionPool[Db]) -> None:
+        # Given a run that was tried enough, one whose message may wait, and a test that nobody answers
+        desk = Desk(connections, max_sends=1)
+        silent, waiting = desk.insert_connector(), desk.insert_connector()
+        desk.handler.on_progress(FetchProgressed(run_id=desk.due(silent), phase="started"))
+        desk.due(waiting)
+        desk.taken()
+        desk.all("update runs set sends = 1 where connector_id = %(id)s", id=silent)
+        desk.let_leases_end()
+        desk.broker_away = True
+        # When several sweeps find RabbitMQ away
+        for _ in range(3):
+            desk.sweep.step()
+        # Then the first is given up, once, and the other is not taken for lost
+        assert kinds(desk.taken()) == [SyncFailed]
+        assert desk.sample("sftp_connector_runs_total", outcome="failed", code="gave_up") == 1
+        assert len(desk.open_runs(waiting)) == 1
+
+    def test_a_failure_to_forget_undoes_nothing_that_was_mended(self, desk: Desk) -> None:
+        # Given a run whose message was lost, and a log that cannot be trimmed
+        desk.insert_connector()
+        run_id = desk.tick().run_id
+        desk.let_leases_end()
+        desk.all(
+            "create function kept() returns trigger language plpgsql as $$ begin raise exception 'kept'; end $$;"
+            "create trigger kept before delete on decisions for each statement execute function kept()"
+        )
+        try:
+            with pytest.raises(psycopg.errors.RaiseException):
+                desk.sweep.step()
+        finally:
+            desk.all("drop function kept cascade")
+        assert only(desk.taken(), FetchRequested).run_id == run_id
+
+    def test_a_removal_whose_message_waits_is_not_sent_again(self, desk: Desk) -> None:
+        desk.ask("organisation.deleted")
+        assert kinds(desk.taken()) == [RemovalRequested]
+        desk.all("update removals set lease_until = now() - interval '1 second'")
+        desk.waiting = {"sftp.removal": 1}
+        desk.sweep.step()
+        assert desk.owed() == []
+        desk.waiting = {}
+        desk.sweep.step()
+        assert kinds(desk.taken()) == [RemovalRequested]
 
     def test_two_sweeps_at_once_send_a_run_once(self, connections: ConnectionPool[Db]) -> None:
         desk = Desk(connections, **ROOMY)
