@@ -31,7 +31,7 @@ class Settings(ServiceSettings, DatabaseSettings, ReachSettings, SealSettings):
     pause_days: float = Field(default=7, gt=0, description="days that they last before it is paused")
     test_timeout_seconds: float = Field(default=30, gt=0, description="a connection test is answered by then")
     kept_decisions_days: int = Field(default=30, ge=1, description="days that the decision log goes back")
-    kept_runs_days: int = Field(default=45, ge=31, description="days that runs are kept, and their rejected rows")
+    kept_runs_days: int = Field(default=45, ge=31, description="days that runs are kept; more than kept_days")
     forget_batch: int = Field(default=1_000, ge=1, description="old decisions, and old runs, removed in one sweep")
 
     @property
