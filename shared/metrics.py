@@ -35,7 +35,7 @@ class Metrics(Declared):
         Gauge,
         "oldest_due_seconds",
         SCHEDULER,
-        "How long the longest waiting due connector has waited.",
+        "How long the due connector that has waited longest for a run has waited.",
         "Rises with all that holds looks up. See `open_runs` first: with many that are queued, add fetchers; with few,"
         " see that a scheduler runs and `loop_failures` of `tick` is 0; else one organisation or server has more"
         " connectors than may be looked at at once (`max_per_organisation`, `max_per_server`).",
@@ -44,8 +44,9 @@ class Metrics(Declared):
         Gauge,
         "active_connectors",
         SCHEDULER,
-        "Active connectors: fresh had a success within twice their interval, failing had none and their admins were"
-        " told a code, late had none and nobody knows why.",
+        "Active connectors: fresh had a success within twice their interval, or have their file fetched or imported,"
+        " for six hours at most; failing had none and their admins were told a code; late had none and nobody knows"
+        " why.",
         "`late` is ours: see `oldest_due_seconds`, `open_runs` and `lease_overdue_seconds`. `failing` is the"
         " customers', unless it jumps for many at once: then see which code does in `runs_total`.",
         (Label("freshness", ("fresh", "failing", "late")),),
@@ -105,7 +106,8 @@ class Metrics(Declared):
         Gauge,
         "oldest_open_run_seconds",
         SCHEDULER,
-        "How long ago the oldest run that is not done was queued, by its stage; 0 where there is none.",
+        "How long ago the oldest run that is not done was queued, by its stage; 0 where there is none. Runs that await"
+        " their organisation's turn do not count.",
         "Hours in one stage mean that a run is stuck: see `lease_overdue_seconds`; a large file may take its time.",
         (_STAGE,),
     )
@@ -132,8 +134,8 @@ class Metrics(Declared):
         "host_key_changes",
         SCHEDULER,
         "Looks that a server met with another host key than the accepted one.",
-        "One server with a new key is met again at each look until its admin accepts it. Many servers at once: somebody"
-        " sits between us and them. Pause the fetchers and find out.",
+        "A connector is paused at its first one, until its admin accepts the new key. Many servers at once: somebody"
+        " sits between us and them. Stop the fetchers and find out.",
     )
 
     looks = Many(
@@ -353,9 +355,10 @@ class Metrics(Declared):
         Gauge,
         "blob_bytes",
         IMPORTER,
-        "Bytes in the blob store, by kind, at the last sweep; of the importer that swept.",
+        "Bytes in the blob store, by kind, at the last sweep of this importer; whichever is free sweeps, once an hour.",
         "Grows with the files' sizes and `kept_versions`. If it only grows, nothing is swept: see `loop_failures` of"
-        " `garbage`.",
+        " `garbage`. An importer that swept long ago may still tell more than there is, and one that never did tells"
+        " nothing.",
         (_KIND_OF_BLOB,),
     )
     blobs_dropped = Many(
@@ -400,8 +403,8 @@ class Metrics(Declared):
         "measured_timestamp_seconds",
         SCHEDULER,
         "When the figures from the tables (each 5 s), of connectors (each minute) and of queues (each 15 s) were taken"
-        " last, in seconds since 1970.",
-        "When it stands still so do the figures: believe none of them, and see `dependency_up`.",
+        " last, in seconds since 1970; the start of the process where they never were.",
+        "When it stands still see `dependency_up`. After five minutes those figures are told no more.",
         (Label("figures", ("tables", "connectors", "queues")),),
     )
     migrations = One(

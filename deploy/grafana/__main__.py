@@ -25,6 +25,7 @@ def _spread(title: str, metric: str, about: str) -> Panel:
     return Panel(title, ((_quantile(0.5, metric), "half"), (_quantile(0.95, metric), "95 %")), about, "s")
 
 
+_FIRING = 'ALERTS{alertstate="firing", team="sftp-connector"}'
 _ENDED_BADLY = '{outcome=~"failed|held"}'
 OVERVIEW = (
     figure("Fresh", "sftp_connector:connectors_fresh:ratio", "Looked at within twice its interval.", "percentunit"),
@@ -61,7 +62,7 @@ OVERVIEW = (
     ),
     Panel(
         "Alerts",
-        (('sum by (alertname, severity) (ALERTS{alertstate="firing"})', "{{alertname}} ({{severity}})"),),
+        ((f"sum by (alertname, severity) ({_FIRING})", "{{alertname}} ({{severity}})"),),
         "What fires now; docs/runbook.md says what to do.",
         width=24,
         rare=True,

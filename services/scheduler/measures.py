@@ -1,5 +1,6 @@
 """Refreshes the gauges: what the tables and the queues hold, the same for every scheduler."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,19 +19,37 @@ _QUANTILES = (0.5, 0.9, 0.99)
 
 
 class Measures:
-    """Each method is a step of a loop of its own; one that fails leaves the figures as they were, with their time.
+    """Each method is a step of a loop of its own; figures that could not be taken for `old_seconds` are told no more.
 
-    `queue_state` tells how a queue is.
+    Other schedulers may still measure, and the highest figure of all counts. `queue_state` tells how a queue is.
     """
 
-    def __init__(self, pool: ConnectionPool[Db], metrics: Metrics, queue_state: Callable[[str], QueueState]) -> None:
+    def __init__(
+        self,
+        pool: ConnectionPool[Db],
+        metrics: Metrics,
+        queue_state: Callable[[str], QueueState],
+        *,
+        old_seconds: float = 300.0,
+    ) -> None:
         self._pool = pool
         self._metrics = metrics
         self._queue_state = queue_state
+        self._old_seconds = old_seconds
         metrics.migrations_known.set(len(list(FOLDER.glob("*.sql"))))
+        self._forget_each = {
+            "tables": self._forget_tables,
+            "connectors": self._forget_connectors,
+            "queues": self._forget_queues,
+        }
+        self._taken: dict[str, float] = {}
+        # Figures that are never taken grow old, too.
+        for figures in self._forget_each:
+            self._note(figures)
 
     def tables(self) -> None:
         """What is owed and under way: taken every few seconds."""
+        self._forget_old()
         with every_organisation(self._pool) as db:
             backlog = db.execute(SQL["backlog"]).fetchone()
             stages = {row["stage"]: row for row in db.execute(SQL["open_runs"])}
@@ -74,6 +93,7 @@ class Measures:
 
     def queues(self) -> None:
         """What waits in the queues, who takes it, and what was given up."""
+        self._forget_old()
         for queue in (*QUEUES, UI_QUEUE):
             state = self._queue_state(queue)
             self._metrics.queue_messages.labels(queue).set(state.messages)
@@ -82,4 +102,29 @@ class Measures:
         self._note("queues")
 
     def _note(self, figures: str) -> None:
-        self._metrics.measured.labels(figures).set(time.time())
+        self._taken[figures] = time.time()
+        self._metrics.measured.labels(figures).set(self._taken[figures])
+
+    def _forget_old(self) -> None:
+        # By more than one loop, because one that hangs cannot see to its own figures.
+        for figures, forget in self._forget_each.items():
+            if time.time() - self._taken[figures] > self._old_seconds:
+                forget()
+
+    def _forget_tables(self) -> None:
+        told = self._metrics
+        told.open_runs.forget()
+        told.oldest_open_run.forget()
+        for gauge in (
+            *(told.oldest_due, told.oldest_success, told.oldest_import, told.oldest_removal),
+            *(told.outbox, told.outbox_oldest, told.lease_overdue, told.migrations),
+        ):
+            gauge.set(math.nan)  # which no maximum takes for the highest
+
+    def _forget_connectors(self) -> None:
+        for family in (self._metrics.active_connectors, self._metrics.connectors, self._metrics.success_age):
+            family.forget()
+
+    def _forget_queues(self) -> None:
+        for family in (self._metrics.queue_messages, self._metrics.queue_consumers, self._metrics.dead_letters):
+            family.forget()

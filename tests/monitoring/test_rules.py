@@ -5,10 +5,14 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+import typer
 import yaml
+from typer.core import TyperGroup
 
+from deploy.command.main import app
 from tests.monitoring.hurry import hurried
 
 ROOT = Path(__file__).parents[2]
@@ -57,11 +61,26 @@ def test_an_alert_says_what_is_wrong_how_bad_it_is_and_what_to_do(alert: dict[st
     name, told = alert["alert"], alert["annotations"]
 
     assert alert["labels"]["severity"] in {"page", "ticket"}
+    # By which our alerts are told from others of the same Prometheus
+    assert alert["labels"]["team"] == "sftp-connector"
     assert told["summary"].endswith(".")
     assert len(told["description"]) > 30
     assert told["runbook_url"] == f"docs/runbook.md#{name.lower()}"
     chapter = RUNBOOK.read_text().partition(f"\n### {name}\n")[2].partition("\n### ")[0]
     assert {"**Means:**", "**Look:**", "**Mend:**"} <= set(re.findall(r"\*\*\w+:\*\*", chapter))
+
+
+@pytest.mark.parametrize("told", sorted(set(re.findall(r"`sftp-connector ([^`]+)`", RUNBOOK.read_text()))))
+def test_the_operators_command_takes_what_the_runbook_tells(told: str) -> None:
+    words = [word.replace("...", "") for word in told.split()]
+    command = typer.main.get_command(app)
+    while isinstance(command, TyperGroup):
+        command = command.commands[words.pop(0)]
+
+    # Words in capitals stand for ids, or for a code
+    context = command.make_context("sftp-connector", [str(UUID(int=1)) if word.isupper() else word for word in words])
+
+    assert "ids" not in context.params or context.params["ids"] or context.params["every"]
 
 
 def test_a_changed_rule_is_noticed(tmp_path: Path) -> None:

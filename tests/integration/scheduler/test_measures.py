@@ -1,5 +1,6 @@
 """What the gauges tell of the tables and queues, in the scheduler's own role."""
 
+import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -27,12 +28,15 @@ from tests.integration.scheduler.builders import Desk
 class Gauges:
     """A scheduler's measures, and what they tell."""
 
-    def __init__(self, connections: ConnectionPool[Db], queues: Queues) -> None:
+    def __init__(self, connections: ConnectionPool[Db], queues: Queues, **options: float) -> None:
         self._metrics = Metrics(CollectorRegistry(), "scheduler")
-        self.measures = Measures(pool_of("scheduler", connections), self._metrics, queues.state)
+        self.measures = Measures(pool_of("scheduler", connections), self._metrics, queues.state, **options)
 
     def value(self, name: str, **labels: str) -> float | None:
         return self._metrics.registry.get_sample_value(f"sftp_connector_{name}", labels)
+
+
+AWAY = Queues("amqp://127.0.0.1:1")
 
 
 @pytest.fixture
@@ -82,6 +86,41 @@ class TestConnectors:
         gauges.measures.connectors()
         assert gauges.value("active_connectors", freshness="fresh") == 1
         assert gauges.value("active_connectors", freshness="late") == 1
+
+    @pytest.mark.parametrize(
+        ("stage", "awaits_turn", "hours", "told"),
+        [
+            ("fetching", False, 3, "fresh"),
+            ("importing", False, 3, "fresh"),
+            ("stored", True, 3, "fresh"),
+            # Nobody has these in hand
+            ("queued", False, 3, "late"),
+            ("stored", False, 3, "late"),
+            ("done", False, 3, "late"),
+            # And that is no large file any more
+            ("importing", False, 7, "late"),
+        ],
+    )
+    def test_one_whose_file_takes_long_is_not_late_meanwhile(
+        self, desk: Desk, gauges: Gauges, *, stage: str, awaits_turn: bool, hours: int, told: str
+    ) -> None:
+        run_id = desk.due(succeeded(desk, ago(hours=8)))
+        desk.all(
+            "update runs set stage = %(stage)s, outcome = case %(stage)s when 'done' then 'unchanged' end,"
+            " awaits_turn = %(awaits)s, queued_at = %(began)s where id = %(id)s",
+            stage=stage,
+            awaits=awaits_turn,
+            began=ago(hours=hours),
+            id=run_id,
+        )
+        gauges.measures.connectors()
+        assert gauges.value("active_connectors", freshness=told) == 1
+
+    def test_one_that_is_failing_stays_so_while_its_file_is_fetched(self, desk: Desk, gauges: Gauges) -> None:
+        run_id = desk.due(succeeded(desk, ago(hours=8), last_code="login_refused", failures=2))
+        desk.all("update runs set stage = 'fetching' where id = %(id)s", id=run_id)
+        gauges.measures.connectors()
+        assert gauges.value("active_connectors", freshness="failing") == 1
 
     def test_each_is_in_one_state(self, desk: Desk, gauges: Gauges) -> None:
         for state, code in (("active", None), ("paused", None), ("paused", "login_refused"), ("deleted", None)):
@@ -137,6 +176,29 @@ class TestBacklog:
         desk.insert_connector(due_at=ago(seconds=500), state="paused")
         gauges.measures.tables()
         assert gauges.value("oldest_due_seconds") == pytest.approx(90, abs=15)
+
+    def test_one_whose_run_goes_on_is_not_due_however_long_it_takes(self, desk: Desk, gauges: Gauges) -> None:
+        connector_id = desk.insert_connector()
+        run_id = desk.due(connector_id)
+        desk.all("update connectors set due_at = %(when)s where id = %(id)s", when=ago(hours=2), id=connector_id)
+        desk.insert_connector(due_at=ago(seconds=90))
+        gauges.measures.tables()
+        assert gauges.value("oldest_due_seconds") == pytest.approx(90, abs=15)
+        desk.all("update runs set stage = 'done', outcome = 'unchanged' where id = %(id)s", id=run_id)
+        gauges.measures.tables()
+        assert gauges.value("oldest_due_seconds") == pytest.approx(7200, abs=15)
+
+    def test_a_run_that_awaits_its_turn_waits_for_no_importer(self, desk: Desk, gauges: Gauges) -> None:
+        for minutes, awaits in ((60, True), (10, False)):
+            desk.all(
+                "update runs set stage = 'stored', awaits_turn = %(awaits)s, queued_at = %(when)s where id = %(id)s",
+                awaits=awaits,
+                when=ago(minutes=minutes),
+                id=desk.due(desk.insert_connector()),
+            )
+        gauges.measures.tables()
+        assert gauges.value("open_runs", stage="stored") == 2
+        assert gauges.value("oldest_open_run_seconds", stage="stored") == pytest.approx(600, abs=15)
 
     def test_the_oldest_run_of_each_stage_is_told(self, desk: Desk, gauges: Gauges) -> None:
         run_id = desk.due(desk.insert_connector())
@@ -243,10 +305,67 @@ class TestQueues:
             gauges.measures.queues()
             assert gauges.value("queue_consumers", queue=UI_QUEUE) == 2
 
+
+class TestAge:
+    """A scheduler that is cut off says nothing rather than what was; others may still know."""
+
     def test_figures_that_cannot_be_taken_stay_as_old_as_they_are(self, connections: ConnectionPool[Db]) -> None:
-        gauges = Gauges(connections, Queues("amqp://127.0.0.1:1"))
+        gauges = Gauges(connections, AWAY)
+        gauges.measures.tables()
         with pytest.raises(BusUnavailable):
             gauges.measures.queues()
+        queues, tables = (gauges.value("measured_timestamp_seconds", figures=name) for name in ("queues", "tables"))
+        assert queues is not None
+        assert tables is not None
+        assert queues < tables
+
+    def test_figures_that_were_never_taken_are_as_old_as_the_process(self, connections: ConnectionPool[Db]) -> None:
+        begun = time.time()
+        gauges = Gauges(connections, AWAY)
+        for figures in ("tables", "connectors", "queues"):
+            assert gauges.value("measured_timestamp_seconds", figures=figures) == pytest.approx(begun, abs=15)
+
+    def test_old_figures_of_the_database_are_told_no_more(self, desk: Desk, connections: ConnectionPool[Db]) -> None:
+        # Given a scheduler that took what there is
+        desk.insert_connector(due_at=ago(seconds=90))
+        gauges = Gauges(connections, AWAY, old_seconds=0)
+        gauges.measures.connectors()
         gauges.measures.tables()
-        assert gauges.value("measured_timestamp_seconds", figures="queues") is None
-        assert gauges.value("measured_timestamp_seconds", figures="tables") == pytest.approx(time.time(), abs=15)
+        assert gauges.value("oldest_due_seconds") == pytest.approx(90, abs=15)
+
+        # When it takes nothing for too long, and another of its loops notices
+        with pytest.raises(BusUnavailable):
+            gauges.measures.queues()
+
+        # Then
+        assert gauges.value("connectors", state="active") is None
+        assert gauges.value("active_connectors", freshness="fresh") is None
+        assert gauges.value("success_age_seconds", quantile="0.5") is None
+        assert gauges.value("open_runs", stage="queued") is None
+        assert gauges.value("oldest_open_run_seconds", stage="queued") is None
+        for name in (
+            *("oldest_due_seconds", "oldest_success_seconds", "oldest_import_seconds", "oldest_removal_seconds"),
+            *("outbox_messages", "outbox_oldest_seconds", "lease_overdue_seconds", "schema_migrations"),
+        ):
+            assert math.isnan(gauges.value(name) or 0), name
+
+        # And when it takes them again they are back
+        gauges.measures.tables()
+        assert gauges.value("oldest_due_seconds") == pytest.approx(90, abs=15)
+        assert gauges.value("open_runs", stage="queued") == 0
+
+    def test_old_figures_of_the_queues_are_told_no_more(self, connections: ConnectionPool[Db], queues: Queues) -> None:
+        gauges = Gauges(connections, queues, old_seconds=0)
+        gauges.measures.queues()
+        assert gauges.value("queue_consumers", queue="sftp.fetch") == 0
+        gauges.measures.tables()
+        for name in ("queue_messages", "queue_consumers", "dead_letters"):
+            assert gauges.value(name, queue="sftp.fetch") is None
+
+    def test_figures_that_are_young_stay(self, desk: Desk, connections: ConnectionPool[Db]) -> None:
+        desk.insert_connector(due_at=ago(seconds=90))
+        gauges = Gauges(connections, AWAY)
+        gauges.measures.tables()
+        with pytest.raises(BusUnavailable):
+            gauges.measures.queues()
+        assert gauges.value("oldest_due_seconds") == pytest.approx(90, abs=15)

@@ -28,7 +28,7 @@ class Stage:
 
     def outside(self, text: str) -> str:
         """A text with the image's own folders as they are named on this machine."""
-        for folder in ("/venv", "/app"):
+        for folder in ("/venv", "/app", "/etc/ssl"):
             text = text.replace(folder, str(self.path(folder)))
         return text
 

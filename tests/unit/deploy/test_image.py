@@ -8,6 +8,7 @@ import pytest
 from deploy.roles import PASSWORDS
 from services.importer.settings import Settings
 from shared.settings import ServiceSettings
+from tests.unit.deploy.certified import CertifiedDatabase
 from tests.unit.deploy.dockerfile import DOCKERFILE, ROOT, Stage, built, instructions
 
 REQUIRED = {
@@ -60,6 +61,23 @@ def test_the_operators_command_starts(image: Stage) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "sftp-connector" in done.stdout
+
+
+def test_a_database_is_believed_whose_certificate_an_authority_of_the_image_signed(image: Stage) -> None:
+    # Given an image with an authority, and a database that shows a certificate of it
+    authorities = image.path("/etc/ssl/certs/ca-certificates.crt")
+    authorities.parent.mkdir(parents=True)
+    with CertifiedDatabase() as database:
+        authorities.write_bytes(database.certificate)
+        url = f"postgresql://owner:secret@localhost:{database.port}/leadbay?sslmode=verify-full&sslrootcert=system"
+
+        # When it is called by its name, then it is spoken to
+        done = image.start("shared.migrate", SFTP_CONNECTOR_DATABASE_URL=url)
+        assert "nobody is let in" in done.stderr
+
+        # And by another name it is not
+        done = image.start("shared.migrate", SFTP_CONNECTOR_DATABASE_URL=url.replace("localhost", "127.0.0.1"))
+        assert 'does not match host name "127.0.0.1"' in done.stderr
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
 """The objects for Kubernetes are valid, guarded, closed to all but what is needed, and name what there is."""
 
+import json
 import re
-import subprocess
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -9,6 +9,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from deploy import prometheus_rule
 from services.fetcher.settings import Settings as FetcherSettings
 from shared import addresses, contracts
 from shared.addresses import may_connect
@@ -18,7 +19,7 @@ SERVICES = ("fetcher", "importer", "importer-large", "scheduler")
 THREADS = {"fetcher": FetcherSettings.model_fields["fetch_threads"].default, "importer": 2, "importer-large": 1}
 # The oldest release that still gets mends somewhere, and the newest whose schemas are at hand.
 VERSIONS = ("1.31", "1.37")
-CUSTOM = {"ScaledObject", "TriggerAuthentication", "ServiceMonitor"}
+CUSTOM = {"ScaledObject", "TriggerAuthentication", "ServiceMonitor", "PrometheusRule"}
 Objects = list[dict[str, Any]]
 
 
@@ -30,6 +31,11 @@ def objects() -> Objects:
 
 def named(objects: Objects, kind: str) -> dict[str, dict[str, Any]]:
     return {one["metadata"]["name"]: one for one in objects if one["kind"] == kind}
+
+
+def words(content: object) -> list[str]:
+    """A document without the spaces in its texts."""
+    return json.dumps(content, sort_keys=True).replace(r"\n", " ").split()
 
 
 def component(one: dict[str, Any]) -> str:
@@ -164,6 +170,52 @@ def test_each_server_is_reached_by_those_alone_who_need_it(objects: Objects) -> 
         assert all("namespaceSelector" in to or "ipBlock" in to for to in rule["to"])
 
 
+def test_a_namespace_may_serve_several_servers() -> None:
+    policies = {one["metadata"]["name"]: one for one in kustomized("base") if one["kind"] == "NetworkPolicy"}
+
+    for name in ("broker", "database", "blob-store", "collector"):
+        (to,) = policies[name]["spec"]["egress"][0]["to"]
+        assert to == {"namespaceSelector": {"matchLabels": {f"leadbay.com/serves-{name}": "true"}}}
+
+
+def test_names_are_asked_of_the_cluster_and_of_the_cache_on_the_node(objects: Objects) -> None:
+    asked = named(objects, "NetworkPolicy")["names"]["spec"]["egress"][0]["to"]
+
+    assert [to["podSelector"]["matchLabels"] for to in asked if "podSelector" in to] == [{"k8s-app": "kube-dns"}]
+    # The address of NodeLocal DNSCache, which is in the node's network and no pod's
+    assert {"ipBlock": {"cidr": "169.254.20.10/32"}} in asked
+
+
+def test_the_object_store_that_the_example_names_is_let_through(objects: Objects) -> None:
+    (config,) = (one["data"] for one in objects if one["kind"] == "ConfigMap")
+    rule = named(objects, "NetworkPolicy")["blob-store"]["spec"]["egress"]
+
+    # Amazon's: at any public address, by https alone
+    assert config["blob-url"].startswith("s3://")
+    assert "blob-endpoint" not in config
+    assert rule == [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}], "ports": [{"protocol": "TCP", "port": 443}]}]
+
+
+def test_an_object_store_in_the_cluster_may_be_asked_without_tls(objects: Objects) -> None:
+    (policy,) = (one for one in kustomized("base") if one["metadata"]["name"] == "blob-store")
+    reads = [
+        {variable["name"] for variable in container["env"]}
+        for _, pod in pods(objects)
+        for container in containers(pod)
+        if any(variable["name"] == "SFTP_CONNECTOR_BLOB_URL" for variable in container["env"])
+    ]
+
+    assert {port["port"] for port in policy["spec"]["egress"][0]["ports"]} == {443, 8333, 9000}
+    assert len(reads) == 4
+    assert all("AWS_ALLOW_HTTP" in names for names in reads)
+
+
+def test_what_failed_to_migrate_leaves_its_log(objects: Objects) -> None:
+    (job,) = named(objects, "Job").values()
+
+    assert job["spec"]["template"]["spec"]["restartPolicy"] == "Never"
+
+
 def test_metrics_are_open_to_the_monitoring_alone(objects: Objects) -> None:
     policy = named(objects, "NetworkPolicy")["metrics"]
 
@@ -266,17 +318,33 @@ def test_the_monitoring_finds_the_metrics(objects: Objects) -> None:
         assert service["spec"]["selector"].items() <= one["spec"]["template"]["metadata"]["labels"].items()
 
 
-def test_the_page_makes_rules_for_the_operator_of_the_files_for_prometheus() -> None:
-    (snippet,) = re.findall(
-        r"^```\n(for name.*?)^```$", (ROOT / "docs" / "deploy.md").read_text(), re.DOTALL | re.MULTILINE
-    )
-    script = re.sub(r" \| kubectl apply .*", "", snippet)
-    made = subprocess.run(["/bin/sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+def test_the_rules_of_the_operator_are_made_of_the_files_for_prometheus(objects: Objects) -> None:
+    assert prometheus_rule.PATH.read_text() == prometheus_rule.text(), "run: python -m deploy.prometheus_rule"
 
-    files = [yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yml").read_text()) for name in ("rules", "alerts")]
-    assert [(one["kind"], one["spec"]) for one in yaml.safe_load_all(made)] == [
-        ("PrometheusRule", file) for file in files
-    ]
+    # What kustomize makes of them differs in spaces alone
+    made = {name: words(one["spec"]) for name, one in named(objects, "PrometheusRule").items()}
+    assert made == {
+        f"sftp-connector-{name}": words(yaml.safe_load((ROOT / f"deploy/prometheus/{name}.yml").read_text()))
+        for name in ("rules", "alerts")
+    }
+
+
+def test_the_monitoring_of_the_example_finds_what_it_reads_by_its_release(objects: Objects) -> None:
+    read = [one for one in objects if one["kind"] in {"ServiceMonitor", "PrometheusRule"}]
+
+    assert len(read) == 3
+    assert all(one["metadata"]["labels"]["release"] == "kube-prometheus-stack" for one in read)
+
+
+def test_the_job_of_a_service_is_the_one_that_alerts_ask_for(objects: Objects) -> None:
+    (monitor,) = named(objects, "ServiceMonitor").values()
+    (relabelling,) = monitor["spec"]["endpoints"][0]["relabelings"]
+    alerts = (ROOT / "deploy/prometheus/alerts.yml").read_text()
+
+    jobs = {name: re.fullmatch(relabelling["regex"], name) for name in SERVICES}
+    assert {found[1] for found in jobs.values() if found} == set(re.findall(r'build_info\{job="(\w+)"\}', alerts))
+    assert all(jobs.values())
+    assert relabelling["targetLabel"] == "job"
 
 
 def test_every_file_is_part_of_what_is_made() -> None:
