@@ -1,5 +1,6 @@
 """The blocks of settings that several services read: SFTP_CONNECTOR_<NAME>, from the environment or from files."""
 
+import contextlib
 import difflib
 import json
 import os
@@ -11,6 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
+import pika
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
@@ -45,6 +47,17 @@ class BusSettings(Block):
     """RabbitMQ, for everyone."""
 
     amqp_url: SecretStr = Field(description="RabbitMQ, as amqp:// or amqps:// URL")
+
+    @field_validator("amqp_url")
+    @classmethod
+    def _is_a_url(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        # What the library says of a wrong one quotes a piece of it, which may be one of the password.
+        with contextlib.suppress(ValueError, TypeError, SyntaxError, LookupError):
+            pika.URLParameters(text)
+            if text.startswith(("amqp://", "amqps://")):
+                return url
+        raise ValueError("Input should be an amqp:// or amqps:// URL, with user and password escaped")
 
 
 class TraceSettings(Block):
@@ -141,7 +154,7 @@ class Wrong(Exception):
 
 def read(settings: type[S]) -> S:
     """The settings from the environment and files; Wrong names every problem."""
-    folder = os.environ.get(SECRETS_DIR)
+    folder = os.environ.get(SECRETS_DIR) or None
     if folder is not None and not Path(folder).is_dir():
         raise Wrong([f"{SECRETS_DIR}: there is no such folder"])
     names = [*os.environ, *(path.name for path in Path(folder).iterdir())] if folder else list(os.environ)

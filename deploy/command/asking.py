@@ -1,6 +1,5 @@
 """Asks as an admin's UI does: publishes an event and hears the answers."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,9 @@ from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.command.bus import channel
 from deploy.command.output import Problem
-from shared.bus.events import declare
+from shared.bus.events import declare, parse
 from shared.contracts import EVENTS_EXCHANGE, UI_EXCHANGE, Asked, CloudEvent, Refused
+from shared.errors import BadMessage
 from shared.ids import new_id
 from shared.settings import BusSettings
 
@@ -53,12 +53,21 @@ class Desk:
         deadline = time.monotonic() + seconds
         for _, _, body in self._channel.consume(self._queue, auto_ack=True, inactivity_timeout=0.1):
             if body is not None:
-                event = json.loads(body)
-                if is_it(told := {"type": event["type"], **event["data"]}):
+                told = _told(body)
+                if told is not None and is_it(told):
                     return told
             if time.monotonic() > deadline:
                 break
         raise Problem(f"No answer within {seconds:g} s; it may still come. `sftp-connector doctor` says what is away.")
+
+
+def _told(body: bytes) -> Event | None:
+    """What an event says; None where it is no CloudEvent: others may publish on the exchange, too."""
+    try:
+        event = parse(body)
+    except BadMessage:
+        return None
+    return {**event.data, "type": event.type}
 
 
 @contextmanager

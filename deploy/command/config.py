@@ -7,7 +7,7 @@ from typing import Any, Literal
 import typer
 from pydantic import SecretStr
 
-from deploy.command.output import Json, dump, say, table
+from deploy.command.output import Json, dump, plain, table
 from deploy.configuration import SERVICES
 from shared.settings import PREFIX, SECRETS_DIR, Block, Wrong, read
 
@@ -35,14 +35,14 @@ def check(service: Literal["scheduler", "fetcher", "importer", "command"], as_js
     elif values:
         table(values, _COLUMNS)
     for line in problems if not as_json else ():
-        say(line)
+        typer.echo(plain(line), err=True)
     if problems:
         raise typer.Exit(2)
 
 
 def effective(settings: Block) -> list[dict[str, Any]]:
     """Each setting with its value, secrets masked, and where that comes from."""
-    folder = Path(os.environ[SECRETS_DIR]) if SECRETS_DIR in os.environ else None
+    folder = Path(os.environ[SECRETS_DIR]) if os.environ.get(SECRETS_DIR) else None
     files = {path.name.upper() for path in folder.iterdir()} if folder else set()
     variables = {name.upper() for name in os.environ}
     found = []

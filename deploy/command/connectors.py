@@ -61,8 +61,10 @@ def show(connector_id: UUID, as_json: Json = False) -> None:
         return
     facts(connector)
     for word in words:
-        say(f"\n{word['code']}: {word['message']} {word['action']}")
-    say("\nIts last runs:")
+        say("")
+        say(f"{word['code']}: {word['message']} {word['action']}")
+    say("")
+    say("Its last runs:")
     table(runs, _RUNS)
 
 

@@ -45,7 +45,8 @@ def list_letters(queue: Queue = None, limit: Limit = 100, as_json: Json = False)
         [{**row, "about": " ".join(f"{name}={value}" for name, value in row["about"].items())} for row in found],
         _COLUMNS,
     )
-    say(f"\ndead letters: {sum(depths.values()):,}, shown: {len(found):,}")
+    say("")
+    say(f"dead letters: {sum(depths.values()):,}, shown: {len(found):,}")
 
 
 @app.command()
@@ -78,19 +79,24 @@ def drop(ids: Ids = None, every: All = False, queue: Queue = None, yes: Yes = Fa
 def _each(ids: list[str] | None, queue: str | None, *, every: bool, yes: bool, verb: str, as_json: bool) -> None:
     if bool(ids) == every:
         raise typer.BadParameter("name letters by their ids, or say --all")
-    with channel(load(BusSettings)) as opened:
-        count = len(ids) if ids else sum(parked.depth(opened, name) for name in _queues(queue))
-        ask_first(f"{count} dead letters will be {verb}. Go on?", yes=yes)
+    settings = load(BusSettings)
+    with channel(settings) as opened:
+        count = len(ids) if ids else sum(min(parked.depth(opened, name), _MOST) for name in _queues(queue))
+    # Nobody answers RabbitMQ's heartbeats while a person thinks.
+    ask_first(f"{count} dead letters will be {verb}. Go on?", yes=yes)
+    with channel(settings) as opened:
         done, left = _done(opened, set(ids or ()), queue, verb, as_json=as_json)
+        # Those that were looked at come back when the connection is closed.
+        unseen = 0 if ids else sum(parked.depth(opened, name) for name in _queues(queue))
     if as_json:
-        dump({verb: done, "left": left})
+        dump({verb: done, "left": left, "unseen": unseen})
     else:
-        say(f"{verb}: {len(done)}, left: {len(left)}")
+        say(f"{verb}: {len(done)}, left: {len(left)}" + (f", not looked at: {unseen}; ask again" if unseen else ""))
         for letter_id in left:
-            say(f"left: {letter_id}: only its sender can send it again; `sftp-connector dead-letters drop` forgets it")
+            say(f"left: {letter_id}: nobody takes it, or its secret is with its sender alone; `drop` forgets it")
     if missing := sorted(set(ids or ()) - {*done, *left}):
         raise _none(*missing)
-    if left:
+    if left or unseen:
         raise typer.Exit(1)
 
 

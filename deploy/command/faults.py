@@ -55,4 +55,6 @@ def of_database(error: psycopg.Error) -> str:
         return "The database's role may not do that: connect as sftp_connector_operator, or to migrate as the owner."
     if isinstance(error, _OLD_SCHEMA):
         return "The database's schema is older than this command: run `sftp-connector migrate` as its owner."
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        return "Another session holds a lock that this needs: try again, or see in pg_stat_activity who holds it."
     return f"PostgreSQL does not answer as it should ({describe(error)}): check SFTP_CONNECTOR_DATABASE_URL."

@@ -50,7 +50,8 @@ def _moments(run: Row) -> Iterator[Moment]:
         where = f" at {run['address'] or run['server']}" if run["address"] or run["server"] else ""
         yield Moment(run["started_at"], f"A fetcher began{where}" + _times(run["sends"], "sent"))
     yield from () if again else looked
-    if run["claimed_at"]:
+    # A run that awaits its turn was claimed by an importer that went on at once.
+    if run["claimed_at"] and run["attempt"]:
         mapping = f", with mapping {run['mapping_version']}" if run["mapping_version"] else ""
         yield Moment(run["claimed_at"], f"An importer took it{mapping}" + _times(run["attempt"], "taken"))
     if run["finished_at"]:

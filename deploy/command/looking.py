@@ -55,4 +55,7 @@ def looking(settings: DatabaseSettings | None = None) -> Iterator[Looks]:
     url = (settings or load(DatabaseSettings)).database_url.get_secret_value()
     with connect(url, name="command") as db, db.transaction():
         see_all(db)
-        yield Looks(db)
+        made = Looks(db)
+        if not made.row("sees_all")["sees_all"]:
+            raise Problem("The database's role sees one organisation at a time: connect as sftp_connector_operator.")
+        yield made

@@ -27,7 +27,8 @@ def migrate_schema(as_json: Json = False) -> None:
     if as_json:
         dump({"applied": applied})
     else:
-        say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+        for line in [f"applied {name}" for name in applied] or ["nothing to apply"]:
+            say(line)
 
 
 app.command("connectors")(connectors.list_connectors)

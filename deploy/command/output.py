@@ -15,7 +15,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")]
 
 # Piped, a line is as long as it is: an id that is folded over two lines can be found by nobody.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 240)
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 100_000)
 
 
 class Problem(Exception):
@@ -47,7 +47,7 @@ def facts(row: Mapping[str, Any]) -> None:
 
 
 def say(text: str, style: str = "") -> None:
-    """Print a sentence, in which nothing is markup."""
+    """Print one line, in which nothing is markup."""
     console.print(Text(plain(text), style=style))
 
 
@@ -67,7 +67,7 @@ def plain(value: object) -> str:
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
     if isinstance(value, list | tuple):
         return ", ".join(plain(item) for item in value)
-    return "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in str(value))
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in str(value))
 
 
 def _as_json(value: object) -> str:

@@ -14,7 +14,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import ChannelClosedByBroker
 
 from shared.bus.events import PARKED_QUEUE, masked
-from shared.contracts import JOBS, UI_EXCHANGE
+from shared.contracts import JOBS, UI_EVENTS, UI_EXCHANGE
 
 JOB_QUEUES = tuple(sorted({queue for job in JOBS for queue in (job.queue, *job.other_queues)}))
 QUEUES = (PARKED_QUEUE, *(xq_name(queue) for queue in JOB_QUEUES))
@@ -91,7 +91,8 @@ class Letter:
             if self.queue == PARKED_QUEUE:
                 event = message["event"]
                 # An admin's secret was masked: only the admin has it.
-                return None if '"***"' in json.dumps(event) else (UI_EXCHANGE, event["type"], _bytes(event))
+                lost = event["type"] not in UI_EVENTS or '"***"' in json.dumps(event)
+                return None if lost else (UI_EXCHANGE, event["type"], _bytes(event))
             queue = q_name(message["queue_name"])
             return ("", queue, _bytes({**message, "queue_name": queue, "options": {}})) if queue in JOB_QUEUES else None
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):

@@ -1,5 +1,12 @@
 -- Every statement of the operator's command. None of them reads more of a login than the name of its key.
 
+-- name: sees_all
+-- Whether the role is shown the rows of all organisations; another one would find none, and be told nothing.
+select not row_security_active('runs') or exists (
+    select from pg_policies p, unnest(p.roles) role
+    where p.tablename = 'runs' and p.policyname = 'every_organisation' and pg_has_role(current_user, role, 'usage')
+) as sees_all
+
 -- name: connectors
 select id, org_id, name, host, port, path, state, failures, last_code, paused_code, file_code, due_at, last_success_at
 from connectors
@@ -20,14 +27,20 @@ select id, org_id, name, state, host, port, username, path, done_marker, interva
 from connectors where id = %(connector_id)s
 
 -- name: runs
+-- The ids are in the order of time.
 select id, org_id, connector_id, trigger, dry_run, stage, outcome, code, queued_at, finished_at, rows_read, rows_rejected
 from runs
 where (%(connector)s::uuid is null or connector_id = %(connector)s)
   and (not %(open)s or stage <> 'done')
   and (not %(failed)s or outcome = 'failed')
-order by queued_at desc, id desc limit %(limit)s
+order by id desc limit %(limit)s
 
 -- name: run
+-- A look that was cancelled takes up room until its lease ends: somebody may still be at the server.
+with looks as (
+    select server, org_id from runs where stage in ('queued', 'fetching')
+    union all select server, org_id from runs where outcome = 'cancelled' and lease_until > now()
+)
 select r.id, r.org_id, r.connector_id, r.trigger, r.reply_to, r.dry_run, r.stage, r.sends, r.attempt, r.awaits_turn,
        r.lease_until, r.server, r.address, r.algorithms, r.host_key, r.outcome, r.code, r.detail,
        r.checksum, r.blob is not null as stored, r.file_size, r.remote_size, r.remote_path, r.looked_at, r.received_bytes,
@@ -35,8 +48,8 @@ select r.id, r.org_id, r.connector_id, r.trigger, r.reply_to, r.dry_run, r.stage
        r.rows_missing, r.warning_count, r.reading, r.reject_blob, r.queued_at, r.started_at, r.claimed_at, r.finished_at,
        now() as now, c.host, c.path, c.state as connector_state, c.due_at as next_check_at,
        (select count(*) from outbox o where o.run_id = r.id) as owed,
-       (select count(*) from runs o where o.server = r.server and o.stage in ('queued', 'fetching')) as at_server,
-       (select count(*) from runs o where o.org_id = r.org_id and o.stage in ('queued', 'fetching')) as of_organisation,
+       (select count(*) from looks l where l.server = r.server) as at_server,
+       (select count(*) from looks l where l.org_id = r.org_id) as of_organisation,
        (select o.id from runs o where o.org_id = r.org_id and o.stage = 'importing' and o.id <> r.id limit 1) as importing
 from runs r join connectors c on c.id = r.connector_id
 where r.id = %(run_id)s

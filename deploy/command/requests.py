@@ -102,7 +102,12 @@ def _planned(looks: Looks, run: Row) -> bool:
 
 
 def _is_replay(event: Event, run: Row) -> bool:
-    return bool(event["type"] == SyncQueued.type and event["connector_id"] == str(run["connector_id"]))
+    return bool(
+        event["type"] == SyncQueued.type
+        and event["connector_id"] == str(run["connector_id"])
+        and event["trigger"] == "mapping"
+        and not event["dry_run"]
+    )
 
 
 def _ask(
@@ -124,7 +129,12 @@ def _end(opened: Desk, queued: Event, timeout: float) -> Event:
     """How the run ended that stands for what was asked; a refusal is the end already."""
     if queued["type"] == Refused.type:
         return queued
-    return opened.first(lambda event: event["type"] in _ENDS and event["run_id"] == queued["run_id"], timeout)
+    run_id = queued["run_id"]
+    try:
+        return opened.first(lambda event: event["type"] in _ENDS and event["run_id"] == run_id, timeout)
+    except Problem:
+        line = f"Run {run_id} has not ended within {timeout:g} s: `sftp-connector explain {run_id}` tells where it is."
+        raise Problem(line) from None
 
 
 def _tell(event: Event, *, as_json: bool) -> None:
@@ -143,9 +153,12 @@ def _lines(event: Event) -> list[str]:
     steps = event.get("steps", ())
     lines += [f"{'✓' if step['ok'] else '✗'} {step['name']} {step['message']}".rstrip() for step in steps]
     if rows := event.get("rows"):
+        # Without a mapping the records of the file are merely counted.
+        rows = rows if isinstance(rows, dict) else {"read": rows}
         counts = (f"{rows[name]:,} {name}" for name in RowCounts.model_fields if rows.get(name))
         lines.append(f"rows: {', '.join(counts)}")
     lines += [event[name] for name in ("message", "action", "detail") if event.get(name)]
+    lines += [f"{problem['field']}: {problem['message']}" for problem in event.get("errors", ())]
     if event.get("run_id"):
         lines.append(f"run {event['run_id']}: `sftp-connector explain {event['run_id']}` tells how it goes")
     return lines

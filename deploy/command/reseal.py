@@ -10,7 +10,7 @@ from uuid import UUID
 import typer
 from nacl.public import PublicKey
 
-from deploy.command.output import Json, dump, say
+from deploy.command.output import Json, Problem, dump, say
 from deploy.command.progress import progress
 from deploy.command.settings import ResealSettings
 from shared.database import Db, Row, connect, see, see_all
@@ -97,7 +97,13 @@ def _count(db: Db) -> int:
 def command(as_json: Json = False) -> None:
     """Seal every login anew to the new public key. It may be broken off and run again."""
     settings = load(ResealSettings)
-    opener = Opener([private_key(text.get_secret_value()) for text in settings.seal_private_keys])
+    keys = [private_key(text.get_secret_value()) for text in settings.seal_private_keys]
+    if public_key(settings.seal_public_key) not in [key.public_key for key in keys]:
+        raise Problem(
+            "The private key of SFTP_CONNECTOR_SEAL_PUBLIC_KEY is not among SFTP_CONNECTOR_SEAL_PRIVATE_KEYS:"
+            " nobody could open what is sealed to it. Set the new private key beside the old one."
+        )
+    opener = Opener(keys)
     with (
         connect(settings.database_url.get_secret_value(), name="reseal") as db,
         progress("Sealing", _count(db), quiet=as_json) as advance,

@@ -64,7 +64,8 @@ def explain(run_id: UUID, as_json: Json = False) -> None:
     facts({name: run[name] for name in _FACTS})
     say("")
     table([{**moment, "at": _exact(moment["at"])} for moment in moments], _LIFE)
-    say(f"\n{now}", "bold")
+    say("")
+    say(now, "bold")
     if to_do:
         say(to_do)
 
@@ -82,6 +83,7 @@ def rejects(run_id: UUID, limit: Limit = 100, as_json: Json = False) -> None:
         dump({"run_id": run_id, "rows_rejected": run["rows_rejected"], "file": run["reject_blob"], "rejects": rows})
         return
     table(rows, _REJECTS)
-    say(f"\nrejected: {run['rows_rejected']:,} of {run['rows_read']:,} rows; reasons shown: {len(rows):,}")
+    say("")
+    say(f"rejected: {run['rows_rejected']:,} of {run['rows_read']:,} rows; reasons shown: {len(rows):,}")
     if run["reject_blob"]:
         say(f"The rows as CSV: {run['reject_blob']} in the blob store.")

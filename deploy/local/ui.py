@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 
 import pika
 
-from shared.bus.events import declare
+from shared.bus.events import declare, parse
 from shared.contracts import EVENTS_EXCHANGE, UI_EXCHANGE
+from shared.errors import BadMessage
 
 Event = dict[str, Any]
 
@@ -124,7 +125,16 @@ class UI:
             for method, _properties, body in channel.consume(queue, auto_ack=True, inactivity_timeout=0.1):
                 if self._stopping.is_set():
                     return
-                if method is not None:
+                if method is not None and _is_event(body):
                     with self._news:
                         self.heard.append(json.loads(body))
                         self._news.notify_all()
+
+
+def _is_event(body: bytes) -> bool:
+    """Others may publish on the exchange, too."""
+    try:
+        parse(body)
+    except BadMessage:
+        return False
+    return True

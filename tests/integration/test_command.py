@@ -1,16 +1,29 @@
 """The operator's command against the real services: it shows, explains and asks, and prints no secret."""
 
+import re
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
+import pika
+import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from deploy.command import looking
 from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.rabbitmq import Rabbitmq
 from deploy.local.servers.sshd import Sshd
+from deploy.local.ui import UI
+from shared.contracts import EVENTS_EXCHANGE
+from shared.database import queries
 from tests.conftest import PASSWORD
 from tests.integration.command_scene import FILE, Operator, Scene, apart, played
 from tests.pipeline.conftest import SessionServers
+from tests.pipeline.world import PATH
+
+SQL = queries(Path(looking.__file__).with_name("queries.sql"))
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +240,110 @@ def test_the_owner_alone_migrates(scene: Scene, operator: Operator) -> None:
     owner = operator("migrate", "--json", SFTP_CONNECTOR_DATABASE_URL=scene.world.stack.database_url)
 
     assert owner.document == {"applied": []}
+
+
+def test_a_file_that_nobody_mapped_is_told_with_its_rows(scene: Scene, operator: Operator) -> None:
+    # Given a connector of an organisation without a mapping
+    with UI(scene.world.stack.amqp_url, uuid4()) as ui:
+        asked = ui.ask("sftp_connector.create", **scene.world.form(interval_seconds=3600))
+        connector_id = ui.wait("sftp_connector.mapping_needed", in_reply_to=asked)["connector_id"]
+    scene.world.rows("update connectors set file_checksum = null, file_mapping_version = null returning 1")
+
+    said = operator("sync", connector_id, "--wait")
+
+    assert re.search(r"^rows: [\d,]+ read$", said.out, re.MULTILINE)
+
+
+def test_a_run_that_takes_longer_than_one_waits_is_named(scene: Scene, operator: Operator) -> None:
+    scene.services["fetcher"].freeze()
+    try:
+        said = operator("sync", scene.connector_id, "--wait", "--timeout", 1, code=1)
+    finally:
+        scene.services["fetcher"].thaw()
+    scene.world.until_quiet()
+
+    assert re.search(r"^Run [0-9a-f-]{36} has not ended within 1 s: `sftp-connector explain ", said.err)
+
+
+def test_what_others_publish_ends_no_command(scene: Scene, operator: Operator) -> None:
+    # Given somebody who publishes on the exchange of events all the time
+    url, stop = pika.URLParameters(scene.world.stack.amqp_url), threading.Event()
+
+    def publish() -> None:
+        with pika.BlockingConnection(url) as connection:
+            channel = connection.channel()
+            while not stop.wait(0.01):
+                for body in (b"{", b"[]", b'{"hello": 1}'):
+                    channel.basic_publish(EVENTS_EXCHANGE, "sftp_connector.paused", body)
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        operator("pause", scene.connector_id)
+        operator("resume", scene.connector_id)
+    finally:
+        stop.set()
+        thread.join()
+    scene.world.until_quiet()
+
+
+def test_an_id_is_never_folded_where_the_output_is_piped(scene: Scene, operator: Operator) -> None:
+    scene.world.rows("update connectors set name = repeat('n', 90), path = '/' || repeat('p', 200) returning 1")
+    try:
+        said = apart(operator, "connectors").out
+    finally:
+        scene.world.rows(f"update connectors set name = 'Nightly', path = '{PATH}' returning 1")
+
+    assert scene.connector_id in said
+    assert "p" * 200 in said
+
+
+def test_no_value_forges_a_line(scene: Scene, operator: Operator) -> None:
+    scene.world.rows("update connectors set name = E'Nightly\nrun: 1' returning 1")
+    try:
+        said = operator("show", scene.connector_id).out
+    finally:
+        scene.world.rows("update connectors set name = 'Nightly' returning 1")
+
+    assert not re.search("^run: 1", said, re.MULTILINE)
+
+
+def test_a_role_that_is_shown_one_organisation_at_a_time_is_told_so(scene: Scene, operator: Operator) -> None:
+    importer = scene.world.stack.environment("importer")["SFTP_CONNECTOR_DATABASE_URL"]
+    for words in (("runs",), ("connectors",), ("explain", scene.run_id)):
+        said = operator(*words, code=1, SFTP_CONNECTOR_DATABASE_URL=importer)
+        assert "connect as sftp_connector_operator" in said.err
+    # The scheduler's role is shown all of them
+    scheduler = scene.world.stack.environment("scheduler")["SFTP_CONNECTOR_DATABASE_URL"]
+    assert scene.run_id in operator("runs", SFTP_CONNECTOR_DATABASE_URL=scheduler).out
+
+
+@pytest.mark.parametrize(
+    "url", ["amqp://u:canary/7f3a@localhost/", "amqp://canary@", "amqp://u:canary@h/?heartbeat=canary", "canary"]
+)
+def test_an_address_of_rabbitmq_that_is_none_is_told_without_it(operator: Operator, url: str) -> None:
+    said = apart(operator, "dead-letters", "list", SFTP_CONNECTOR_AMQP_URL=url)
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("SFTP_CONNECTOR_AMQP_URL: Input should be an amqp:// or amqps:// URL")
+    assert "canary" not in said.err
+    assert said.err.count("\n") == 1
+
+
+def test_the_latest_runs_are_found_without_reading_all(scene: Scene) -> None:
+    # Given many runs of which few failed
+    world = scene.world
+    with psycopg.connect(world.stack.database_url, row_factory=dict_row) as db:
+        db.execute(
+            "insert into runs (id, org_id, connector_id, trigger, stage, outcome, queued_at, finished_at, lease_until)"
+            " select gen_random_uuid(), org_id, id, 'schedule', 'done',"
+            "        case when n %% 1000 = 0 then 'failed' else 'unchanged' end, now(), now(), now()"
+            " from connectors, generate_series(1, 20000) n where id = %s",
+            (scene.connector_id,),
+        )
+        db.execute("analyze runs")
+        for failed in (False, True):
+            values = {"connector": None, "open": False, "failed": failed, "limit": 100}
+            plan = str(db.execute("explain " + SQL["runs"], values).fetchall())
+            assert "Seq Scan" not in plan
+        db.rollback()

@@ -53,6 +53,19 @@ def test_every_problem_is_named() -> None:
     }
 
 
+def test_problems_are_told_where_problems_are(tmp_path: Path) -> None:
+    # Also with a folder of settings that is named and empty, as compose leaves it
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SFTP_CONNECTOR_")}
+    command = [sys.executable, "-m", "deploy.command", "config", "check", "fetcher"]
+    (tmp_path / "SFTP_CONNECTOR_AMQP_URL").write_text("amqp://of-the-current-folder/")
+    environment |= {"SFTP_CONNECTOR_SECRETS_DIR": "", "PYTHONPATH": str(Path(__file__).parents[2])}
+
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "SFTP_CONNECTOR_AMQP_URL: Field required" in ended.stderr
+
+
 def test_a_service_does_not_start_with_a_misspelt_setting() -> None:
     for module in ("services.scheduler", "services.fetcher", "services.importer"):
         command = [sys.executable, "-m", module]

@@ -1,6 +1,10 @@
 """Dead letters: looked at as often as one likes, tried afresh or dropped, and never shown with a secret."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -98,7 +102,7 @@ def test_a_job_is_tried_afresh(amqp_url: str, channel: BlockingChannel) -> None:
     kept = command(amqp_url, "list")["dead_letters"][2]["id"]
     wanted = [letter["id"] for letter in command(amqp_url, "list")["dead_letters"][:2]]
 
-    assert command(amqp_url, "requeue", "--yes", *wanted) == {"requeued": wanted, "left": []}
+    assert command(amqp_url, "requeue", "--yes", *wanted) == {"requeued": wanted, "left": [], "unseen": 0}
 
     jobs = taken(channel, "sftp.fetch")
     assert [(job["message_id"], job["queue_name"], job["options"]) for job in jobs] == [
@@ -150,3 +154,40 @@ def test_nothing_happens_to_letters_that_nobody_named(amqp_url: str, channel: Bl
     command(amqp_url, "drop", "--all", code=1)
 
     assert len(taken(channel, DEAD)) == 1
+
+
+def test_events_that_nobody_takes_stay_and_keep_no_other_back(amqp_url: str, channel: BlockingChannel) -> None:
+    event = {"id": "e-1", "type": PauseAsked.type, "data": {}}
+    for event_type in ("sftp_connector.unheard_of", 7, PauseAsked.type):
+        park(channel, json.dumps({**event, "type": event_type}).encode(), "it failed too often")
+
+    document = command(amqp_url, "requeue", "--all", "--yes", code=1)
+
+    assert (len(document["requeued"]), len(document["left"])) == (1, 2)
+    assert taken(channel, UI_QUEUE) == [event]
+
+
+def test_one_may_think_longer_than_rabbitmq_waits_for_a_heartbeat(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+    words = [sys.executable, "-m", "deploy.command", "dead-letters", "drop", "--all"]
+    settings = {"SFTP_CONNECTOR_AMQP_URL": f"{amqp_url}?heartbeat=1"}
+    with subprocess.Popen(
+        words, env=os.environ | settings, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as asked:
+        assert asked.stderr is not None
+        # Asked, the person thinks
+        os.read(asked.stderr.fileno(), 1)
+        time.sleep(4)  # is what is tried
+        out, _ = asked.communicate(b"y\n", timeout=30)
+
+    assert (asked.returncode, out.decode().strip()) == (0, "dropped: 1, left: 0")
+
+
+@pytest.mark.slow
+def test_what_lies_behind_those_that_are_looked_through_is_told(amqp_url: str, channel: BlockingChannel) -> None:
+    for number in range(10_003):
+        put_job(channel, message_id=f"m-{number}")
+
+    document = command(amqp_url, "drop", "--all", "--yes", code=1)
+    assert (len(document["dropped"]), document["unseen"]) == (10_000, 3)
+    assert command(amqp_url, "drop", "--all", "--yes")["unseen"] == 0

@@ -136,3 +136,20 @@ def test_the_command_says_what_it_did_and_no_secret(logins: Logins) -> None:
     assert "sealed anew: 1, sealed to this key already: 0" in ended.stdout
     assert f"not opened: connector {lost}: sealed to a key that is not configured here" in ended.stdout
     assert not any(secret in ended.stdout + ended.stderr for secret in ("canary-5d1f", old, new))
+
+
+def test_nothing_is_sealed_to_a_key_that_nobody_here_could_open(logins: Logins) -> None:
+    # Given the public key of another pair, as after a typing error
+    found = logins.add("canary-5d1f", OLD)
+    settings = {
+        "SFTP_CONNECTOR_DATABASE_URL": logins.operator_url,
+        "SFTP_CONNECTOR_SEAL_PUBLIC_KEY": base64.b64encode(bytes(LOST.public_key)).decode(),
+        "SFTP_CONNECTOR_SEAL_PRIVATE_KEYS": f'["{base64.b64encode(bytes(OLD)).decode()}"]',
+    }
+
+    command = [sys.executable, "-m", "deploy.command", "reseal"]
+    ended = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "nobody could open what is sealed to it" in ended.stderr
+    assert logins.opened(found, OLD) == "canary-5d1f"
