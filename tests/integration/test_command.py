@@ -298,16 +298,6 @@ def test_an_id_is_never_folded_where_the_output_is_piped(scene: Scene, operator:
     assert "p" * 200 in said
 
 
-def test_no_value_forges_a_line(scene: Scene, operator: Operator) -> None:
-    scene.world.rows("update connectors set name = E'Nightly\nrun: 1' returning 1")
-    try:
-        said = operator("show", scene.connector_id).out
-    finally:
-        scene.world.rows("update connectors set name = 'Nightly' returning 1")
-
-    assert not re.search("^run: 1", said, re.MULTILINE)
-
-
 def test_a_role_that_is_shown_one_organisation_at_a_time_is_told_so(scene: Scene, operator: Operator) -> None:
     importer = scene.world.stack.environment("importer")["SFTP_CONNECTOR_DATABASE_URL"]
     for words in (("runs",), ("connectors",), ("explain", scene.run_id)):
