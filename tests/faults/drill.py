@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from random import Random
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -11,23 +11,22 @@ from urllib.parse import urlsplit
 import pika
 import psutil
 import psycopg
-from pika.exceptions import ChannelClosedByBroker
-from psycopg.rows import dict_row
 
 from deploy.local.service import Service
 from deploy.local.stack import SERVICES, Stack
 from deploy.local.ui import UI
 from shared.bus.events import PARKED_QUEUE, UI_QUEUE
-from shared.contracts import EVENTS_EXCHANGE, JOBS, LARGE_IMPORTS
+from shared.contracts import JOBS, LARGE_IMPORTS
 from tests.faults.ledger import FIELDS, STATUSES, Ledger
+from tests.faults.view import EVENTS, View
 from tests.proxy import Proxy
 
 _JOBS = tuple(sorted({job.queue for job in JOBS} | {LARGE_IMPORTS}))
 WORK = (*_JOBS, *(f"{queue}.DQ" for queue in _JOBS), UI_QUEUE)
 DEAD = (*(f"{queue}.XQ" for queue in _JOBS), PARKED_QUEUE)
-_EVENTS = "ledger-events"
 _LIMIT_SECONDS = 60.0
-_INTERVAL_SECONDS = 3
+INTERVAL_SECONDS = 2
+_HEARTBEAT_SECONDS = 2
 SETTINGS: Mapping[str, object] = {
     "tick_seconds": 0.2,
     "sweep_seconds": 0.2,
@@ -50,11 +49,11 @@ class NotHealed(AssertionError):
     """The system did not come to rest, or what it left does not agree with the ledger."""
 
 
-class Drill:
+class Drill(View):
     """Serves several exercises, one after the other; each has organisations of its own."""
 
     def __init__(self, stack: Stack, password: str) -> None:
-        self.stack = stack
+        super().__init__(stack)
         self.password = password
         servers = stack.servers
         self.broker = Proxy(("127.0.0.1", servers.rabbitmq.port))
@@ -63,10 +62,10 @@ class Drill:
         self.services: dict[str, Service] = {}
         self.others: list[Service] = []
         self.revived = 0
+        self.mixed = False  # whether several faults are injected at once
         self.random = Random(0)
         self.ledger = Ledger(self.random)
         self.events: list[dict[str, Any]] = []
-        self._db: psycopg.Connection[dict[str, Any]] | None = None
         self._numbers = dict.fromkeys(SERVICES, 0)
         self._open = ExitStack()
 
@@ -84,8 +83,7 @@ class Drill:
 
     def __exit__(self, *_: object) -> None:
         self.stack.stop()
-        if self._db is not None:
-            self._db.close()
+        self.close()
         self._open.close()
 
     def started(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
@@ -100,6 +98,8 @@ class Drill:
             )
             if variable in environment
         }
+        # RabbitMQ's silence is noticed within an exercise
+        behind["amqp_url"] = behind["amqp_url"].replace("heartbeat=10", f"heartbeat={_HEARTBEAT_SECONDS}")
         made = self.stack.service(name, self._numbers[name], **(behind | settings))
         made.set_environment(**(variables or {}))
         made.start()
@@ -115,6 +115,13 @@ class Drill:
         self.services[name].stop()
         self.services[name] = self.started(name, variables=variables, **settings)
         return self.services[name]
+
+    @contextmanager
+    def without(self, name: str) -> Iterator[None]:
+        """There is no service of this kind."""
+        self.services.pop(name).stop()
+        yield
+        self.services[name] = self.started(name)
 
     def revive(self) -> None:
         """Start again what died, with its usual settings, as the platform does."""
@@ -158,7 +165,7 @@ class Drill:
         """A connector's form, filled in."""
         server = {"host": self.stack.servers.sshd.host, "port": self.server.port}
         login = {"username": "crm", "password": self.password}
-        return {"name": path, "path": path, "interval_seconds": _INTERVAL_SECONDS, **server, **login}
+        return {"name": path, "path": path, "interval_seconds": INTERVAL_SECONDS, **server, **login}
 
     def put_next(self) -> None:
         """The customers' CRMs export their next versions."""
@@ -176,16 +183,18 @@ class Drill:
         """The connectors of this exercise."""
         return [source.connector_id for source in self.ledger.sources]
 
+    def runs(self, condition: str) -> list[dict[str, Any]]:
+        """Those of this exercise's runs of which this holds."""
+        return self.rows(f"select * from runs where connector_id = any(%s) and {condition}", self.connector_ids)
+
+    def rest(self) -> None:
+        """Look at no file for a while, and wait until no run of this exercise is open."""
+        self.rows("update connectors set due_at = now() + interval '1 hour' where id = any(%s)", self.connector_ids)
+        self.until(lambda: not self.runs("outcome is null"), "no open run")
+
     def linger(self) -> None:
         """Any moment up to half a second."""
         time.sleep(self.random.uniform(0, 0.5))
-
-    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
-        """What the database answers, past the proxy; psycopg.OperationalError while it is away."""
-        if self._db is None or self._db.closed:
-            self._db = psycopg.connect(self.stack.database_url, autocommit=True, row_factory=dict_row)
-        cursor = self._db.execute(query, values)
-        return [] if cursor.description is None else cursor.fetchall()
 
     def until(self, holds: Callable[[], object], what: str, *, seconds: float = _LIMIT_SECONDS) -> None:
         """Wait until something holds, while dead services are started again; NotHealed when it does not."""
@@ -195,6 +204,11 @@ class Drill:
                 raise NotHealed(f"not within {seconds:.0f} s: {what}")
             self.revive()
             time.sleep(0.05)
+
+    def until_hit(self, shows: Callable[[], object], what: str) -> None:
+        """Wait until a fault shows; beside others, which may hide it, for two seconds at most."""
+        with suppress(NotHealed) if self.mixed else nullcontext():
+            self.until(shows, what, seconds=2 if self.mixed else _LIMIT_SECONDS)
 
     def until_stage(self, *stages: str, seconds: float = _LIMIT_SECONDS) -> None:
         """Wait until a run of this exercise is there, or has passed by."""
@@ -208,9 +222,11 @@ class Drill:
 
     def until_imported(self) -> None:
         """Wait until the newest version of every file counts."""
-        self.until(
-            lambda: self._known() == {source.current.checksum for source in self.ledger.sources}, "the newest versions"
-        )
+        self.until(self.imported, "the newest versions")
+
+    def imported(self) -> bool:
+        """Whether the newest version of every file counts."""
+        return self._known() == {source.current.checksum for source in self.ledger.sources}
 
     def _known(self) -> set[str]:
         query = "select file_checksum from connectors where id = any(%s)"
@@ -222,59 +238,24 @@ class Drill:
             service.stop()
         self.others.clear()
         self.rows("update connectors set state = 'paused' where id = any(%s) and state = 'active'", self.connector_ids)
-        self.until(
-            lambda: (
-                not self.rows("select from runs where stage <> 'done' and outcome is null limit 1")
-                and not self.rows("select from outbox limit 1")
-                and not any(self.depths(WORK).values())
-            ),
-            "rest",
-        )
+        try:
+            self.until(lambda: not any(self.under_way().values()), "rest")
+        except NotHealed as error:
+            raise NotHealed(f"{error}, but {self.under_way()}") from None
 
-    def depths(self, queues: Iterable[str]) -> dict[str, int]:
-        """How many messages wait in each of the queues that exist."""
-        found = {}
-        for queue in queues:
-            try:
-                with self.channel() as channel:
-                    found[queue] = int(channel.queue_declare(queue, passive=True).method.message_count)
-            except ChannelClosedByBroker:
-                continue
-        return found
-
-    def listen(self) -> None:
-        """Keep every event that is published from now on, also while RabbitMQ is restarted."""
-        with self.channel() as channel:
-            channel.exchange_declare(EVENTS_EXCHANGE, "topic", durable=True)
-            channel.queue_declare(_EVENTS, durable=True, arguments={"x-queue-type": "quorum"})
-            channel.queue_bind(_EVENTS, EVENTS_EXCHANGE, "#")
+    def under_way(self) -> dict[str, int]:
+        """How many runs are open, and how many messages are owed or wait in a queue."""
+        (runs,) = self.rows("select count(*) from runs where stage <> 'done' and outcome is null")
+        (owed,) = self.rows("select count(*) from outbox")
+        return {"runs": runs["count"], "owed": owed["count"], **self.depths(WORK)}
 
     def heard(self) -> list[dict[str, Any]]:
-        """The events of this exercise's organisations, repeats included."""
+        """The events of this exercise's organisations, and those that name none; repeats included."""
         with self.channel() as channel:
-            while (found := channel.basic_get(_EVENTS, auto_ack=True))[0] is not None:
+            while (found := channel.basic_get(EVENTS, auto_ack=True))[0] is not None:
                 self.events.append(json.loads(found[2]))
-        ours = {str(org_id) for org_id in self.ledger.org_ids}
+        ours = {None, *map(str, self.ledger.org_ids)}
         return [event for event in self.events if event["data"].get("organisation_id") in ours]
-
-    def channel(self) -> "Channel":
-        """A channel past the proxy."""
-        return Channel(self.stack.amqp_url)
-
-
-class Channel:
-    """A channel with a connection of its own, for as long as a `with` lasts."""
-
-    def __init__(self, url: str) -> None:
-        self._parameters = pika.URLParameters(url)
-
-    def __enter__(self) -> Any:
-        self._connection = pika.BlockingConnection(self._parameters)
-        return self._connection.channel()
-
-    def __exit__(self, *_: object) -> None:
-        if self._connection.is_open:
-            self._connection.close()
 
 
 def _through(url: str, proxy: Proxy) -> str:

@@ -15,7 +15,7 @@ _INTRODUCTION = """# Faults
 PostgreSQL and OpenSSH server, while files of two organisations change; `make soak` draws two or three at a time. After
 each the ledger is compared as [reliability.md](reliability.md) says. *Recovered* is how long it took, from the moment
 at which the fault was mended, until the newest version of every file was imported: the quickest and the slowest of the
-three. Connectors are looked at every 3 seconds there, leases take 2, and a failed look is tried again after 6 seconds.
+three. Connectors are looked at every 2 seconds there, leases take 2, and a failed look is tried again after 4 seconds.
 Written from the tests and their results by `python -m tests.faults.report`.
 
 | fault | how it is injected | recovered after | bound |
