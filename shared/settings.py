@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, TypeVar, get_origin
+from urllib.parse import urlsplit
 
 import pika
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -55,9 +56,11 @@ class BusSettings(Block):
         # What the library says of a wrong one quotes a piece of it, which may be one of the password.
         with contextlib.suppress(ValueError, TypeError, SyntaxError, LookupError):
             pika.URLParameters(text)
-            if text.startswith(("amqp://", "amqps://")):
+            parts = urlsplit(text)
+            # Without a host the library takes this machine.
+            if parts.scheme in {"amqp", "amqps"} and parts.hostname:
                 return url
-        raise ValueError("Input should be an amqp:// or amqps:// URL, with user and password escaped")
+        raise ValueError("Input should be an amqp:// or amqps:// URL with a host, user and password escaped")
 
 
 class TraceSettings(Block):

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 
 
 def forms(secret: str) -> list[str]:
-    """As it is, as JSON, as part of a URL, and in base64 at any place."""
+    """As it is, as Python and JSON write it, once more as JSON, as part of a URL, and in base64 at any place."""
     plain = secret.encode()
-    spellings = [secret, json.dumps(secret)[1:-1], urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
+    quoted = [urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
+    texts = [secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], *quoted]
+    # A log line or a message holds any of them as JSON once more.
+    spellings = [*texts, *(json.dumps(text)[1:-1] for text in texts)]
     # Within other bytes the base64 of a text depends on where it begins.
     inner = [base64.b64encode(b" " * shift + plain)[4:-4].decode() for shift in range(3)]
     url_safe = [text.replace("+", "-").replace("/", "_") for text in inner]

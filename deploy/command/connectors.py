@@ -53,7 +53,7 @@ def show(connector_id: UUID, as_json: Json = False) -> None:
     """Tell all about a connector but its login, with its last runs."""
     with looking() as looks:
         connector = looks.connector(connector_id)
-        runs = looks.rows("runs", connector=connector_id, open=False, failed=False, limit=5)
+        runs = looks.runs(connector_id, open=False, failed=False, limit=5)
     codes = [connector[name] for name in ("paused_code", "last_code", "file_code") if connector[name]]
     words = [_in_words(code) for code in dict.fromkeys(codes)]
     if as_json:

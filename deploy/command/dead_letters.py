@@ -81,31 +81,39 @@ def _each(ids: list[str] | None, queue: str | None, *, every: bool, yes: bool, v
         raise typer.BadParameter("name letters by their ids, or say --all")
     settings = load(BusSettings)
     with channel(settings) as opened:
-        count = len(ids) if ids else sum(min(parked.depth(opened, name), _MOST) for name in _queues(queue))
+        question = _question(ids, [parked.depth(opened, name) for name in _queues(queue)], verb)
     # Nobody answers RabbitMQ's heartbeats while a person thinks.
-    ask_first(f"{count} dead letters will be {verb}. Go on?", yes=yes)
+    ask_first(question, yes=yes)
     with channel(settings) as opened:
         done, left = _done(opened, set(ids or ()), queue, verb, as_json=as_json)
         # Those that were looked at come back when the connection is closed.
         unseen = 0 if ids else sum(parked.depth(opened, name) for name in _queues(queue))
     if as_json:
-        dump({verb: done, "left": left, "unseen": unseen})
+        dump({verb: done, "left": list(left), "unseen": unseen})
     else:
         say(f"{verb}: {len(done)}, left: {len(left)}" + (f", not looked at: {unseen}; ask again" if unseen else ""))
-        for letter_id in left:
-            say(f"left: {letter_id}: nobody takes it, or its secret is with its sender alone; `drop` forgets it")
+        for letter_id, reason in left.items():
+            say(f"left: {letter_id}: {reason}; `sftp-connector dead-letters drop` forgets it")
     if missing := sorted(set(ids or ()) - {*done, *left}):
         raise _none(*missing)
     if left or unseen:
         raise typer.Exit(1)
 
 
+def _question(ids: list[str] | None, depths: list[int], verb: str) -> str:
+    """What is about to happen to how many, and how many more there are than are looked through at once."""
+    count = len(ids) if ids else sum(min(depth, _MOST) for depth in depths)
+    behind = 0 if ids else sum(depths) - count
+    remain = f", {behind} more will remain" if behind else ""
+    return f"{count} dead letters will be {verb}{remain}. Go on?"
+
+
 def _done(
     opened: BlockingChannel, wanted: set[str], queue: str | None, verb: str, *, as_json: bool
-) -> tuple[list[str], list[str]]:
-    """The ids of the letters that were done with, and of those that stay because nothing can come of them."""
+) -> tuple[list[str], dict[str, str]]:
+    """The ids of the letters that were done with, and of those that stay, why nothing can come of them."""
     done: list[str] = []
-    left: list[str] = []
+    left: dict[str, str] = {}
     depths = {name: parked.depth(opened, name) for name in _queues(queue)}
     with progress(verb.capitalize(), sum(depths.values()), quiet=as_json) as advance:
 
@@ -113,9 +121,11 @@ def _done(
             advance()
             if wanted and letter.id not in wanted:
                 return False
-            ended = verb == "dropped" or _revive(opened, letter)
-            (done if ended else left).append(letter.id)
-            return ended
+            if verb == "requeued" and not _revive(opened, letter):
+                left[letter.id] = letter.pointless
+                return False
+            done.append(letter.id)
+            return True
 
         for name in depths:
             parked.go_through(opened, name, _MOST, is_done)
@@ -156,4 +166,7 @@ def _summary(letter: Letter) -> dict[str, Any]:
 
 
 def _none(*ids: str) -> Problem:
-    return Problem(f"There is no dead letter {', '.join(ids)}: `sftp-connector dead-letters list` lists them.")
+    return Problem(
+        f"There is no dead letter {', '.join(ids)} among the first {_MOST:,} of each queue:"
+        " `sftp-connector dead-letters list` lists them."
+    )

@@ -12,7 +12,7 @@ import typer
 
 from deploy.command.faults import of_database
 from deploy.command.looking import Looks, looking
-from deploy.command.output import Json, dump, say
+from deploy.command.output import Json, Problem, dump, say
 from deploy.command.parked import JOB_QUEUES
 from deploy.command.settings import Settings
 from shared.blobs import Blobs
@@ -63,6 +63,8 @@ def _database(settings: Settings) -> Iterator[Check]:
             yield _migrations(looks)
             yield _outbox(looks)
             yield _keys(looks, settings)
+    except Problem as problem:
+        yield Check("database", False, "does not show everything", str(problem))
     except psycopg.Error as error:
         yield Check("database", False, describe(error), of_database(error))
 

@@ -44,6 +44,12 @@ class Looks:
             return row
         raise Problem(f"There is no run {run_id}: `sftp-connector runs` lists them.")
 
+    def runs(self, connector: UUID | None, **which: Any) -> list[Row]:
+        """The newest runs, of a connector or of all."""
+        if connector is None:
+            return self.rows("runs", **which)
+        return self.rows("runs_of_connector", connector=connector, **which)
+
     def decisions(self, run: Row) -> list[Row]:
         """What was noted of a run while it was under way, oldest first."""
         return self.rows("decisions", org_id=run["org_id"], run_id=run["id"])

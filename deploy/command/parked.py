@@ -84,6 +84,12 @@ class Letter:
         deaths = (self.properties.headers or {}).get("x-death") or [{}]
         return deaths[0].get(name)
 
+    @property
+    def pointless(self) -> str:
+        """Why nothing comes of a letter that cannot be tried afresh."""
+        lost = self.queue == PARKED_QUEUE and self.kind in UI_EVENTS
+        return "its secret is with its sender alone" if lost else "nobody takes it"
+
     def revived(self) -> tuple[str, str, bytes] | None:
         """Exchange, routing key and body with which it is tried afresh; None when that is pointless."""
         try:

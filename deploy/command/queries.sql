@@ -27,13 +27,17 @@ select id, org_id, name, state, host, port, username, path, done_marker, interva
 from connectors where id = %(connector_id)s
 
 -- name: runs
--- The ids are in the order of time.
+-- The ids are in the order of time. Of one connector the other statement is asked, by an index of its own.
 select id, org_id, connector_id, trigger, dry_run, stage, outcome, code, queued_at, finished_at, rows_read, rows_rejected
 from runs
-where (%(connector)s::uuid is null or connector_id = %(connector)s)
-  and (not %(open)s or stage <> 'done')
-  and (not %(failed)s or outcome = 'failed')
+where (not %(open)s or stage <> 'done') and (not %(failed)s or outcome = 'failed')
 order by id desc limit %(limit)s
+
+-- name: runs_of_connector
+select id, org_id, connector_id, trigger, dry_run, stage, outcome, code, queued_at, finished_at, rows_read, rows_rejected
+from runs
+where connector_id = %(connector)s and (not %(open)s or stage <> 'done') and (not %(failed)s or outcome = 'failed')
+order by queued_at desc limit %(limit)s
 
 -- name: run
 -- A look that was cancelled takes up room until its lease ends: somebody may still be at the server.

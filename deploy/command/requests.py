@@ -104,9 +104,9 @@ def _planned(looks: Looks, run: Row) -> bool:
 def _is_replay(event: Event, run: Row) -> bool:
     return bool(
         event["type"] == SyncQueued.type
-        and event["connector_id"] == str(run["connector_id"])
-        and event["trigger"] == "mapping"
-        and not event["dry_run"]
+        and event.get("connector_id") == str(run["connector_id"])
+        and event.get("trigger") == "mapping"
+        and not event.get("dry_run")
     )
 
 
@@ -131,7 +131,7 @@ def _end(opened: Desk, queued: Event, timeout: float) -> Event:
         return queued
     run_id = queued["run_id"]
     try:
-        return opened.first(lambda event: event["type"] in _ENDS and event["run_id"] == run_id, timeout)
+        return opened.first(lambda event: event["type"] in _ENDS and event.get("run_id") == run_id, timeout)
     except Problem:
         line = f"Run {run_id} has not ended within {timeout:g} s: `sftp-connector explain {run_id}` tells where it is."
         raise Problem(line) from None

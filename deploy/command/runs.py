@@ -44,7 +44,7 @@ def list_runs(
 ) -> None:
     """List runs, the newest first."""
     with looking() as looks:
-        rows = looks.rows("runs", connector=connector, open=still_open, failed=failed, limit=limit)
+        rows = looks.runs(connector, open=still_open, failed=failed, limit=limit)
     if as_json:
         dump({"runs": rows})
     else:

@@ -15,13 +15,16 @@ fail() {
 find_python() {
     local name
     for name in python3 python3.14 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        if is_new_enough "$name"; then
             echo "$name"
             return
         fi
     done
-    fail "Python 3.11 or newer is needed and none was found: install python3 (3.11+) and run this again."
+    # Where there is none at all, Debian's is installed.
+    echo python3
 }
+
+is_new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 exists() { # exists PATTERN...: whether one of them is the path of a file
     local pattern
@@ -34,6 +37,7 @@ exists() { # exists PATTERN...: whether one of them is the path of a file
 on_path() { command -v "$1" >/dev/null; }
 
 missing_packages() {
+    on_path "$PYTHON" || echo "$PYTHON"
     [ "$PYTHON" = .venv/bin/python ] || "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || echo "$PYTHON-venv"
     on_path initdb || exists '/usr/lib/postgresql/*/bin/initdb' || echo postgresql
     exists '/usr/lib/rabbitmq/bin/rabbitmq-server' '/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server' ||
@@ -113,6 +117,8 @@ PYTHON=.venv/bin/python
 packages=$(missing_packages)
 # shellcheck disable=SC2086  # one word per package
 [ -z "$packages" ] || install_packages $packages
+
+is_new_enough "$PYTHON" || fail "Python 3.11 or newer is needed and none was found: install one and run this again."
 
 if [ "$PYTHON" != .venv/bin/python ] || ! sha256sum --check --status "$STAMP" 2>/dev/null; then
     install_python_packages

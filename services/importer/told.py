@@ -45,7 +45,7 @@ def compared(claim: Claim, ending: Ending) -> str:
         what = "no earlier version is known"
     elif claim.file_checksum != claim.checksum:
         what = "the content differs from the version before"
-    elif before > 0:
+    elif before not in {0, -1, ending.mapping_version}:
         what = f"the version before, read with mapping {ending.mapping_version} instead of {before}"
     else:
         what = "the version before, read once more, as somebody asked or the way to read it changed"

@@ -223,6 +223,8 @@ class Drill(View):
     def until_imported(self) -> None:
         """Wait until the newest version of every file counts."""
         self.until(self.imported, "the newest versions")
+        for source in self.ledger.sources:
+            source.awaited.add(source.current.checksum)
 
     def imported(self) -> bool:
         """Whether the newest version of every file counts."""

@@ -1,7 +1,8 @@
 """What the customers' files hold, and so what has to be in the database in the end.
 
 Every row names itself: `organisation/source/version/row`, where the version is the one that last changed it.
-Organisations have the same CRM ids, names and emails on purpose, and some rows of each file are wrong by design.
+Organisations have the same CRM ids, names, deals and emails on purpose, and some rows of each file are wrong by design.
+Some versions are as large as the one before: digits change, and no row is added.
 """
 
 import hashlib
@@ -16,9 +17,23 @@ FIELDS = {
     "city": "LEAD_LOCATION_CITY",
     "status": "LEAD_STATUS",
     "mail": "CONTACT_EMAIL",
+    "deal": "DEAL_CRM_ID",
 }
 STATUSES = {"Won": "WON"}
-_HEADER = "id,company,ledger,city,status,mail\n"
+_HEADER = "id,company,ledger,city,status,mail,deal,note\n"
+# Nobody maps it, and with it a download comes in several pieces.
+_NOTE = "n" * 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What a row says of its lead."""
+
+    crm_id: str
+    name: str
+    city: str
+    mail: str
+    deal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,7 @@ class Version:
     """One state of a source's file."""
 
     content: bytes
-    good: dict[str, str]  # ledger id of each row that can be imported, and its email
+    good: dict[str, Line]  # each row that can be imported, by its ledger id
     bad: int  # rows that cannot
 
     @property
@@ -43,6 +58,7 @@ class Source:
     number: int
     connector_id: str = ""
     versions: list[Version] = field(default_factory=list)
+    awaited: set[str] = field(default_factory=set)  # checksums of the versions that were seen to be imported
     # For each row the version that changed it last.
     _rows: list[int] = field(default_factory=list)
 
@@ -59,19 +75,25 @@ class Source:
     def grow(self, random: Random, rows: int, bad: int) -> Version:
         """The next version: some rows are new, and some of the others changed."""
         version = len(self.versions) + 1
-        self._rows = [version if random.random() < 0.3 else last for last in self._rows] + [version] * rows
-        good = {self._ledger_id(row): f"p{self.number}-{row}@shared.example" for row in range(len(self._rows))}
+        added = 0 if self._rows and random.random() < 0.3 else rows
+        self._rows = [version if random.random() < 0.3 else last for last in self._rows] + [version] * added
+        good = {self._ledger_id(row): self._line(row) for row in range(len(self._rows))}
         lines = [
-            f"C{self.number}-{row},Company {self.number}-{row},{ledger_id},Paris,won,{mail}\n"
-            for row, (ledger_id, mail) in enumerate(good.items())
+            f"{line.crm_id},{line.name},{ledger_id},{line.city},won,{line.mail},{line.deal},{_NOTE}\n"
+            for ledger_id, line in good.items()
         ]
         for wrong in range(bad):
             # One without a name, one with a cell too many
-            line = f"B{wrong},,{self.org_id}/bad,Paris,won,\n" if wrong % 2 else f"B{wrong},Bad,x,Paris,won,,surplus\n"
+            name, more = ("", "") if wrong % 2 else ("Bad", ",surplus")
+            line = f"B{wrong},{name},{self.org_id}/bad,Paris,won,,,{more}\n"
             lines.insert(random.randrange(len(lines) + 1), line)
         made = Version((_HEADER + "".join(lines)).encode(), good, bad)
         self.versions.append(made)
         return made
+
+    def _line(self, row: int) -> Line:
+        at = f"{self.number}-{row}"
+        return Line(f"C{at}", f"Company {at}", f"City {self._rows[row]}", f"p{at}@shared.example", f"D{at}")
 
     def _ledger_id(self, row: int) -> str:
         return f"{self.org_id}/{self.number}/{self._rows[row]}/{row}"
@@ -93,11 +115,11 @@ class Ledger:
         for source in self.sources:
             source.grow(self._random, self._rows, self._bad)
 
-    def leads_of(self, org_id: UUID) -> dict[str, str]:
-        """What the organisation has to have: each ledger id once, with its email."""
+    def leads_of(self, org_id: UUID) -> dict[str, Line]:
+        """What the organisation has to have: each ledger id once, with what its row says."""
         return {
-            ledger_id: mail
+            ledger_id: line
             for source in self.sources
             if source.org_id == org_id
-            for ledger_id, mail in source.current.good.items()
+            for ledger_id, line in source.current.good.items()
         }

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 
-from tests.faults import admins  # noqa: F401 - it lists its faults
 from tests.faults.drill import Drill
 from tests.faults.fault import Inject, fault
 from tests.faults.other import Other

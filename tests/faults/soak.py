@@ -15,7 +15,7 @@ import structlog
 
 from deploy.local.stack import Servers, Stack
 from tests.conftest import PASSWORD
-from tests.faults import broker, database, servers, services, storage  # noqa: F401 - they list their faults
+from tests.faults import admins, broker, database, servers, services, storage  # noqa: F401 - they list their faults
 from tests.faults.drill import SETTINGS, Drill, NotHealed
 from tests.faults.fault import FAULTS, Fault, survive
 

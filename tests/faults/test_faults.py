@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.faults import broker, database, servers, services, storage  # noqa: F401 - they list their faults
+from tests.faults import admins, broker, database, servers, services, storage  # noqa: F401 - they list their faults
 from tests.faults.drill import Drill
 from tests.faults.fault import FAULTS, survive
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults import broker, database, servers, services, storage  # noqa: F401 - they list their faults
+from tests.faults import admins, broker, database, servers, services, storage  # noqa: F401 - they list their faults
 from tests.faults.drill import Drill
 from tests.faults.fault import FAULTS, survive
 

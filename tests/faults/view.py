@@ -27,11 +27,11 @@ class View:
         if self._db is not None:
             self._db.close()
 
-    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+    def rows(self, query: str, *values: object, **named: object) -> list[dict[str, Any]]:
         """What the database answers."""
         if self._db is None or self._db.closed:
             self._db = psycopg.connect(self.stack.database_url, autocommit=True, row_factory=dict_row)
-        cursor = self._db.execute(query, values)
+        cursor = self._db.execute(query, named or values)
         return [] if cursor.description is None else cursor.fetchall()
 
     def now(self) -> datetime:
@@ -49,6 +49,15 @@ class View:
                     found[queue] = int(channel.queue_declare(queue, passive=True).method.message_count)
             except ChannelClosedByBroker:
                 continue
+        return found
+
+    def bodies(self, queues: Iterable[str]) -> list[str]:
+        """The messages in these queues, as far as they exist; all of them go back."""
+        found = []
+        for queue in self.depths(queues):
+            with self.channel() as channel:
+                while (got := channel.basic_get(queue))[0] is not None:
+                    found.append(got[2].decode(errors="replace"))
         return found
 
     def listen(self) -> None:

@@ -3,27 +3,20 @@
 import re
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pika
-import psycopg
 import pytest
-from psycopg.rows import dict_row
 
-from deploy.command import looking
 from deploy.local.servers.postgres import Postgres
 from deploy.local.servers.rabbitmq import Rabbitmq
 from deploy.local.servers.sshd import Sshd
 from deploy.local.ui import UI
 from shared.contracts import EVENTS_EXCHANGE
-from shared.database import queries
 from tests.conftest import PASSWORD
 from tests.integration.command_scene import FILE, Operator, Scene, apart, played
 from tests.pipeline.conftest import SessionServers
 from tests.pipeline.world import PATH
-
-SQL = queries(Path(looking.__file__).with_name("queries.sql"))
 
 
 @pytest.fixture(scope="module")
@@ -318,22 +311,3 @@ def test_an_address_of_rabbitmq_that_is_none_is_told_without_it(operator: Operat
     assert said.err.startswith("SFTP_CONNECTOR_AMQP_URL: Input should be an amqp:// or amqps:// URL")
     assert "canary" not in said.err
     assert said.err.count("\n") == 1
-
-
-def test_the_latest_runs_are_found_without_reading_all(scene: Scene) -> None:
-    # Given many runs of which few failed
-    world = scene.world
-    with psycopg.connect(world.stack.database_url, row_factory=dict_row) as db:
-        db.execute(
-            "insert into runs (id, org_id, connector_id, trigger, stage, outcome, queued_at, finished_at, lease_until)"
-            " select gen_random_uuid(), org_id, id, 'schedule', 'done',"
-            "        case when n %% 1000 = 0 then 'failed' else 'unchanged' end, now(), now(), now()"
-            " from connectors, generate_series(1, 20000) n where id = %s",
-            (scene.connector_id,),
-        )
-        db.execute("analyze runs")
-        for failed in (False, True):
-            values = {"connector": None, "open": False, "failed": failed, "limit": 100}
-            plan = str(db.execute("explain " + SQL["runs"], values).fetchall())
-            assert "Seq Scan" not in plan
-        db.rollback()

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from deploy.command.main import app
@@ -37,6 +38,17 @@ def test_what_counts_is_shown_with_where_it_comes_from(tmp_path: Path) -> None:
         (30.0, "default"),
     ]
     assert (found["AMQP_URL"]["value"], found["SEAL_PRIVATE_KEYS"]["value"]) == ("***", ["***", "***"])
+
+
+def test_nothing_comes_from_a_folder_without_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "SFTP_CONNECTOR_GRACE_SECONDS").write_text("5")
+
+    rows = check("fetcher", NEEDED | {"SFTP_CONNECTOR_SECRETS_DIR": ""})["settings"]
+
+    assert [(row["value"], row["from"]) for row in rows if row["variable"].endswith("GRACE_SECONDS")] == [
+        (25, "default")
+    ]
 
 
 def test_every_problem_is_named() -> None:

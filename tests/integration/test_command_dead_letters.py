@@ -183,10 +183,27 @@ def test_one_may_think_longer_than_rabbitmq_waits_for_a_heartbeat(amqp_url: str,
     assert (asked.returncode, out.decode().strip()) == (0, "dropped: 1, left: 0")
 
 
+def test_why_a_letter_is_left_is_told(amqp_url: str, channel: BlockingChannel) -> None:
+    event = {"id": "e-1", "type": "sftp_connector.unheard_of", "data": {}}
+    park(channel, json.dumps({**event, "type": PauseAsked.type, "data": {"password": SECRET}}).encode(), "it failed")
+    park(channel, json.dumps(event).encode(), "no such event type")
+    put_job(channel, queue_name="other")
+    secret, unheard, other = [letter["id"] for letter in command(amqp_url, "list")["dead_letters"]]
+
+    words = ["dead-letters", "requeue", "--all", "--yes"]
+    said = CliRunner().invoke(app, words, env={"SFTP_CONNECTOR_AMQP_URL": amqp_url})
+
+    assert said.exit_code == 1
+    assert f"left: {secret}: its secret is with its sender alone;" in said.stdout
+    assert all(f"left: {letter}: nobody takes it;" in said.stdout for letter in (unheard, other))
+
+
 @pytest.mark.slow
 def test_what_lies_behind_those_that_are_looked_through_is_told(amqp_url: str, channel: BlockingChannel) -> None:
     for number in range(10_003):
         put_job(channel, message_id=f"m-{number}")
+    asked = CliRunner().invoke(app, ["dead-letters", "drop", "--all"], env={"SFTP_CONNECTOR_AMQP_URL": amqp_url})
+    assert "10000 dead letters will be dropped, 3 more will remain. Go on?" in asked.stderr
 
     document = command(amqp_url, "drop", "--all", "--yes", code=1)
     assert (len(document["dropped"]), document["unseen"]) == (10_000, 3)

@@ -70,6 +70,16 @@ def test_the_doctor_says_what_to_do(operator: Operator, scene: Scene) -> None:
     assert "released" in ill(operator)["schema"]
 
 
+def test_the_doctor_looks_at_the_rest_where_the_database_shows_little(operator: Operator, scene: Scene) -> None:
+    importer = scene.world.stack.environment("importer")["SFTP_CONNECTOR_DATABASE_URL"]
+
+    checks = operator("doctor", "--json", code=1, SFTP_CONNECTOR_DATABASE_URL=importer).document["checks"]
+
+    assert [check["part"] for check in checks if not check["ok"]] == ["database"]
+    assert "sftp_connector_operator" in checks[0]["to_do"]
+    assert {"broker", "blob store"} < {check["part"] for check in checks}
+
+
 def test_the_doctor_sees_that_clocks_differ(operator: Operator) -> None:
     (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
     wrong = {"LD_PRELOAD": str(library), "FAKETIME": "+1h", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}

@@ -9,6 +9,7 @@ import pytest
 from tests.faults.check import Found, deviations
 from tests.faults.ledger import Ledger
 
+COUNTS = ("read", "created", "updated", "unchanged", "rejected", "ignored")
 Plant = Callable[[Ledger, Found], object]
 
 
@@ -32,20 +33,30 @@ def made() -> tuple[Ledger, Found]:
             "unchanged": 0,
             "rejected": version.bad,
             "ignored": 0,
+            "kept": version.bad,
         }
         for source in ledger.sources
         for version in source.versions
     ]
     rows = [(org_id, *row) for org_id in ledger.org_ids for row in ledger.leads_of(org_id).items()]
     return ledger, Found(
-        leads=[{"org_id": org_id, "ledger_id": ledger_id} for org_id, ledger_id, _ in rows],
-        contacts=[{"org_id": org_id, "ledger_id": ledger_id, "email": mail} for org_id, ledger_id, mail in rows],
+        leads=[
+            {"org_id": org_id, "ledger_id": ledger_id}
+            | {"crm_id": line.crm_id, "name": line.name, "city": line.city, "status": "WON"}
+            for org_id, ledger_id, line in rows
+        ],
+        contacts=[{"org_id": org_id, "ledger_id": ledger_id, "email": line.mail} for org_id, ledger_id, line in rows],
+        deals=[{"org_id": org_id, "ledger_id": ledger_id, "crm_id": line.deal} for org_id, ledger_id, line in rows],
         imports=imports,
         events=[
             {
                 "id": str(uuid4()),
                 "type": "sftp_connector.sync_succeeded",
-                "data": {"run_id": str(row["run_id"]), "organisation_id": str(row["org_id"])},
+                "data": {
+                    "run_id": str(row["run_id"]),
+                    "organisation_id": str(row["org_id"]),
+                    "rows": {name: row[name] for name in COUNTS},
+                },
             }
             for row in imports
         ],
@@ -62,25 +73,35 @@ def another_s_event(ledger: Ledger, found: Found) -> None:
     found.events[0]["data"]["path"] = ledger.sources[-1].path
 
 
+def an_awaited_version(ledger: Ledger, found: Found) -> None:
+    ledger.sources[0].awaited.add(ledger.sources[0].versions[0].checksum)
+    found.imports.pop(0)
+
+
 PLANTED: dict[str, tuple[Plant, str]] = {
     "a lead is missing": (lambda _, found: found.leads.pop(), "1: lead"),
     "a lead is there twice": (lambda _, found: found.leads.append(found.leads[0]), "is there 2 times"),
     "a lead is of a row that was never valid": (
         lambda ledger, found: found.leads.append({"org_id": ledger.org_ids[0], "ledger_id": "bad"}),
-        "1: lead bad should not be there",
+        "1: lead ('bad',) should not be there",
     ),
     "a contact has another row's email": (
         lambda _, found: found.contacts[0].update(email="other@shared.example"),
         "1: contact",
     ),
+    "a lead has another city": (lambda _, found: found.leads[0].update(city="Rome"), "1: lead"),
+    "a lead has another status": (lambda _, found: found.leads[0].update(status="LOST"), "1: lead"),
+    "a deal is missing": (lambda _, found: found.deals.pop(), "1: deal"),
+    "a deal is of another lead": (lambda _, found: found.deals[0].update(ledger_id="x"), "1: deal"),
     "a version was imported twice": (
         lambda _, found: found.imports.append(found.imports[0] | {"run_id": uuid4()}),
         "was imported 2 times",
     ),
     "the newest version was not imported": (
         lambda _, found: found.imports.pop(),
-        "2: the newest version of source 1",
+        "2: version 2 of source 1",
     ),
+    "a version that was seen to be imported was not": (an_awaited_version, "2: version 1 of source 0"),
     "what was imported never was a version": (
         lambda _, found: found.imports[0].update(checksum="0" * 64),
         "never was a version",
@@ -89,6 +110,19 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "a bad row was taken": (
         lambda _, found: found.imports[0].update(rejected=1, created=found.imports[0]["created"] + 1),
         "and rejected 1, not 2",
+    ),
+    "a rejected row is not kept": (lambda _, found: found.imports[0].update(kept=0), "and keeps 0 of them"),
+    "a success was told as a failure": (
+        lambda _, found: found.events[0].update(type="sftp_connector.sync_failed"),
+        "was told as another one",
+    ),
+    "an end was told with other counts": (
+        lambda _, found: found.events[0]["data"].update(rows=dict.fromkeys(COUNTS, 0)),
+        "was told as another one",
+    ),
+    "an end was told twice, as another one": (
+        lambda _, found: found.events.append(found.events[0] | {"id": "x", "type": "sftp_connector.sync_unchanged"}),
+        "was told 2 times",
     ),
     "an end was not told": (lambda _, found: found.events.pop(), "was told 0 times"),
     "an end was told twice": (
@@ -101,6 +135,14 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     ),
     "an organisation has another's lead": (another_s_lead, "5: organisation"),
     "an event names another organisation": (another_s_event, "5: an event of organisation"),
+    "an event is nobody's": (
+        lambda _, found: found.events.append({"id": "x", "type": "x", "data": {}}),
+        "5: an event of no organisation",
+    ),
+    "a text names another organisation": (
+        lambda ledger, found: found.texts.append((ledger.org_ids[0], str(ledger.org_ids[1]))),
+        "5: what is kept of",
+    ),
     "rows of two organisations refer to each other": (lambda _, found: found.strangers.append("a run"), "5: a run"),
     "a secret is somewhere": (lambda _, found: found.leaks.append("logs: key"), "6: a secret is in logs: key"),
     "a blob was left behind": (lambda _, found: found.litter.append("incoming/x"), "7: left behind: incoming/x"),

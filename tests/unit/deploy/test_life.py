@@ -49,6 +49,13 @@ def test_a_stored_file_was_looked_at_before() -> None:
     assert len(words) == 2
 
 
+def test_a_run_that_awaits_its_turn_was_taken_by_nobody() -> None:
+    waits = {"stage": "stored", "claimed_at": at(5), "awaits_turn": True}
+
+    assert [moment.words for moment in life(run(**waits, attempt=0), [])] == ["The connector was due"]
+    assert life(run(**waits, attempt=1), [])[-1].words == "An importer took it"
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

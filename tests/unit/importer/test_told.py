@@ -230,6 +230,7 @@ def test_every_event_is_json() -> None:
         (None, None, "no earlier version is known"),
         ("cd" * 32, 2, "the content differs from the version before"),
         (CLAIM.checksum, 2, "the version before, read with mapping 3 instead of 2"),
+        (CLAIM.checksum, 3, "the version before, read once more, as somebody asked or the way to read it changed"),
         (CLAIM.checksum, -1, "the version before, read once more, as somebody asked or the way to read it changed"),
     ],
 )

@@ -60,6 +60,15 @@ def test_a_folder_that_is_not_there_is_named(environment: pytest.MonkeyPatch, tm
     assert problems() == [f"{SECRETS_DIR}: there is no such folder"]
 
 
+def test_a_folder_without_a_name_is_none(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    environment.setenv(SECRETS_DIR, "")
+    # and not the folder that the service was started in
+    environment.chdir(tmp_path)
+    (tmp_path / f"{PREFIX}HTTP_PORT").write_text("1")
+
+    assert read(ImporterSettings).http_port == 9100
+
+
 def test_a_file_that_is_no_text_is_named(environment: pytest.MonkeyPatch, folder: Path) -> None:
     environment.delenv(f"{PREFIX}DATABASE_URL")
     (folder / f"{PREFIX}DATABASE_URL").write_bytes(b"canary \xff")

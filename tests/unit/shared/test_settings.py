@@ -94,6 +94,20 @@ def test_what_is_needed_is_enough(settings: type[Block], environment: pytest.Mon
         (FetcherSettings, "ALLOWED_NETWORKS", "10.0.0.0/8"),
         (FetcherSettings, "ALLOWED_NETWORKS", '["canary", "10.0.0.1/8"]'),
         (ImporterSettings, "KEPT_REJECTS", "canary"),
+        *(
+            (FetcherSettings, "AMQP_URL", url)
+            for url in (
+                "amqp://user:canary/word@localhost/",
+                "amqp://user:canary@/",
+                "amqp://",
+                "amqp:canary",
+                "canary",
+                "http://user:canary@localhost/",
+                "amqp://[canary/",
+                "amqp://user:canary@localhost/?heartbeat=canary",
+                "amqp://user:canary@localhost/?ssl_options=canary",
+            )
+        ),
         (ImporterSettings, "OTLP_ENDPOINT", "canary:4318"),
         (ImporterSettings, "OTLP_ENDPOINT", "https://user:canary@collector/v1/traces"),
     ],
