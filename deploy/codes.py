@@ -8,7 +8,7 @@ PATH = Path(__file__).parents[1] / "docs" / "codes.md"
 _AGAIN = {
     TryAgain.SOON: "soon, by itself",
     TryAgain.LATER: "by itself, less and less often",
-    TryAgain.CHANGED: "only when something changed",
+    TryAgain.CHANGED: "once more, then once a day, or when something changed",
 }
 _INTRODUCTION = """# Codes
 

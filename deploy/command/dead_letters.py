@@ -61,7 +61,10 @@ def show(letter_id: str, as_json: Json = False) -> None:
         dump({"dead_letter": whole})
     else:
         facts({name: value for name, value in whole.items() if name not in {"about", "content"}})
-        dump(found[0].content)
+        if found[0].content:
+            dump(found[0].content)
+        else:
+            say("What it says cannot be read, and is not shown, because it may be a secret.")
 
 
 @app.command()

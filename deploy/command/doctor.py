@@ -124,7 +124,7 @@ def _broker(settings: Settings) -> Iterator[Check]:
         for queue in (UI_QUEUE, *JOB_QUEUES):
             yield from _queue(queues, queue)
     except Unavailable as error:
-        to_do = "See that RabbitMQ runs, and check SFTP_CONNECTOR_AMQP_URL."
+        to_do = "See that RabbitMQ runs and has the virtual host and the user of SFTP_CONNECTOR_AMQP_URL."
         yield Check("broker", False, describe(error), to_do)
     finally:
         queues.close()

@@ -14,6 +14,7 @@ from deploy.command.output import Problem, plain
 from shared.errors import ConnectorError, Unavailable, describe
 from shared.migrate import MigrationChanged
 
+_THERE_ALREADY = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateFunction)
 _OLD_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
@@ -55,6 +56,11 @@ def of_database(error: psycopg.Error) -> str:
         return "The database's role may not do that: connect as sftp_connector_operator, or to migrate as the owner."
     if isinstance(error, _OLD_SCHEMA):
         return "The database's schema is older than this command: run `sftp-connector migrate` as its owner."
+    if isinstance(error, _THERE_ALREADY):
+        return (
+            f"A migration found what it was to make ({describe(error)}), and nothing of it was kept: its row in"
+            " schema_migrations is missing. See NotMigrated in docs/runbook.md."
+        )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "Another session holds a lock that this needs: try again, or see in pg_stat_activity who holds it."
-    return f"PostgreSQL does not answer as it should ({describe(error)}): check SFTP_CONNECTOR_DATABASE_URL."
+    return f"PostgreSQL does not answer ({describe(error)}): is it up, and is SFTP_CONNECTOR_DATABASE_URL right?"

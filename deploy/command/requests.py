@@ -157,7 +157,7 @@ def _lines(event: Event) -> list[str]:
         rows = rows if isinstance(rows, dict) else {"read": rows}
         counts = (f"{rows[name]:,} {name}" for name in RowCounts.model_fields if rows.get(name))
         lines.append(f"rows: {', '.join(counts)}")
-    lines += [event[name] for name in ("message", "action", "detail") if event.get(name)]
+    lines += dict.fromkeys(event[name] for name in ("message", "action", "detail") if event.get(name))
     lines += [f"{problem['field']}: {problem['message']}" for problem in event.get("errors", ())]
     if event.get("run_id"):
         lines.append(f"run {event['run_id']}: `sftp-connector explain {event['run_id']}` tells how it goes")

@@ -48,6 +48,7 @@ def up() -> int:
     _servers().start()
     if (stack.home / "seal.key").exists():
         stack.upgrade()
+        stack.servers.rabbitmq.create_vhost(stack.name)
     else:
         stack.prepare()
         stack.servers.sshd.put("/exports/leads.csv", b"Company,Website\nAcme,acme.example\n")

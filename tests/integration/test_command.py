@@ -220,7 +220,7 @@ def test_servers_that_are_away_are_told_in_one_line(operator: Operator) -> None:
 
     assert (database.code, database.out, broker.code, broker.out) == (1, "", 1, "")
     assert database.err == (
-        "PostgreSQL does not answer as it should (OperationalError): check SFTP_CONNECTOR_DATABASE_URL.\n"
+        "PostgreSQL does not answer (OperationalError): is it up, and is SFTP_CONNECTOR_DATABASE_URL right?\n"
     )
     # and the libraries add nothing of their own
     assert broker.err.startswith("BusUnavailable: ")

@@ -38,6 +38,7 @@ def test_a_problem_is_one_line_and_ends_with_1() -> None:
 
 def test_what_the_database_says_is_told_with_what_to_do() -> None:
     assert "sftp-connector migrate" in of_database(psycopg.errors.UndefinedColumn('column "canary"'))
+    assert "its row in schema_migrations is missing" in of_database(psycopg.errors.DuplicateTable('"canary"'))
     assert "sftp_connector_operator" in of_database(psycopg.errors.InsufficientPrivilege("canary"))
     assert "lock" in of_database(psycopg.errors.LockNotAvailable("canary"))
     assert "canary" not in of_database(psycopg.OperationalError("password=canary"))
