@@ -5,18 +5,26 @@ import json
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 
+_LONG = 20  # from here on half of a secret is a word like no other
+
 
 def forms(secret: str) -> list[str]:
-    """As it is, as Python and JSON write it, once more as JSON, as part of a URL, and in base64 at any place."""
+    """As it is, quoted in any way and twice, cut off in the middle, as part of a URL, and in base64 at any place."""
     plain = secret.encode()
-    quoted = [urllib.parse.quote(secret, safe=""), urllib.parse.quote_plus(secret)]
-    texts = [secret, repr(secret)[1:-1], json.dumps(secret)[1:-1], *quoted]
-    # A log line or a message holds any of them as JSON once more.
-    spellings = [*texts, *(json.dumps(text)[1:-1] for text in texts)]
+    # A validation error tells no more than the beginning of a long text.
+    parts = [secret, secret[: len(secret) // 2]] if len(secret) >= _LONG else [secret]
     # Within other bytes the base64 of a text depends on where it begins.
     inner = [base64.b64encode(b" " * shift + plain)[4:-4].decode() for shift in range(3)]
     url_safe = [text.replace("+", "-").replace("/", "_") for text in inner]
-    return [*spellings, *inner, *url_safe]
+    return list(dict.fromkeys([*(spelled for part in parts for spelled in _spellings(part)), *inner, *url_safe]))
+
+
+def _spellings(text: str) -> list[str]:
+    bare = [text, urllib.parse.quote(text, safe=""), urllib.parse.quote_plus(text)]
+    quoted = [repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]]
+    # A log line or a message holds any of them as JSON or repr once more.
+    again = [form for once in quoted for form in (json.dumps(once)[1:-1], repr(once)[1:-1])]
+    return [*bare, *quoted, *again]
 
 
 def leaks(places: Mapping[str, str], secrets: Mapping[str, str]) -> Iterator[str]:

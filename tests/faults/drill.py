@@ -237,6 +237,7 @@ class Drill(View):
     def settle(self) -> None:
         """Look at no file of this exercise any more, and wait until nothing is under way."""
         for service in self.others:
+            self.revived += not service.running
             service.stop()
         self.others.clear()
         self.rows("update connectors set state = 'paused' where id = any(%s) and state = 'active'", self.connector_ids)

@@ -2,7 +2,8 @@
 
 Every row names itself: `organisation/source/version/row`, where the version is the one that last changed it.
 Organisations have the same CRM ids, names, deals and emails on purpose, and some rows of each file are wrong by design.
-Some versions are as large as the one before: digits change, and no row is added.
+Some versions are as large as the one before: digits change, and no row is added. Some companies are in all files of
+their organisation, in the same words, so that one lead is fed by several.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ FIELDS = {
     "deal": "DEAL_CRM_ID",
 }
 STATUSES = {"Won": "WON"}
+SHARED = 6  # companies
 _HEADER = "id,company,ledger,city,status,mail,deal,note\n"
 # Nobody maps it, and with it a download comes in several pieces.
 _NOTE = "n" * 2_000
@@ -77,7 +79,9 @@ class Source:
         version = len(self.versions) + 1
         added = 0 if self._rows and random.random() < 0.3 else rows
         self._rows = [version if random.random() < 0.3 else last for last in self._rows] + [version] * added
+        self._rows[-1] = version
         good = {self._ledger_id(row): self._line(row) for row in range(len(self._rows))}
+        good |= {f"{self.org_id}/shared/{row}": _shared(row) for row in range(SHARED)}
         lines = [
             f"{line.crm_id},{line.name},{ledger_id},{line.city},won,{line.mail},{line.deal},{_NOTE}\n"
             for ledger_id, line in good.items()
@@ -93,10 +97,14 @@ class Source:
 
     def _line(self, row: int) -> Line:
         at = f"{self.number}-{row}"
-        return Line(f"C{at}", f"Company {at}", f"City {self._rows[row]}", f"p{at}@shared.example", f"D{at}")
+        return Line(f"C{at}", f"Company {at}", f"City {self._rows[row]:02}", f"p{at}@shared.example", f"D{at}")
 
     def _ledger_id(self, row: int) -> str:
-        return f"{self.org_id}/{self.number}/{self._rows[row]}/{row}"
+        return f"{self.org_id}/{self.number}/{self._rows[row]:02}/{row}"
+
+
+def _shared(row: int) -> Line:
+    return Line(f"S{row}", f"Shared {row}", "City", f"s{row}@shared.example", f"DS{row}")
 
 
 class Ledger:

@@ -7,10 +7,22 @@ from uuid import UUID, uuid4
 import pytest
 
 from tests.faults.check import Found, deviations
-from tests.faults.ledger import Ledger
+from tests.faults.ledger import SHARED, Ledger, Source
 
 COUNTS = ("read", "created", "updated", "unchanged", "rejected", "ignored")
 Plant = Callable[[Ledger, Found], object]
+
+
+def became(source: Source, at: int) -> dict[str, int]:
+    """What becomes of a version's rows; the first file of an organisation creates what is in several."""
+    lines = source.versions[at].good
+    known = source.versions[at - 1].good if at else {}
+    there = {line.crm_id for line in known.values()}
+    if source.number and not at:
+        there = {line.crm_id for line in lines.values() if line.crm_id.startswith("S")}
+    created = sum(line.crm_id not in there for line in lines.values())
+    updated = len(lines.keys() - known.keys()) - created if at else 0
+    return {"created": created, "updated": updated, "unchanged": len(lines) - created - updated}
 
 
 def made() -> tuple[Ledger, Found]:
@@ -28,15 +40,14 @@ def made() -> tuple[Ledger, Found]:
             "checksum": version.checksum,
             "mapping_version": 1,
             "read": len(version.good) + version.bad,
-            "created": len(version.good),
-            "updated": 0,
-            "unchanged": 0,
+            **became(source, at),
             "rejected": version.bad,
             "ignored": 0,
             "kept": version.bad,
+            "filed": version.bad,
         }
         for source in ledger.sources
-        for version in source.versions
+        for at, version in enumerate(source.versions)
     ]
     rows = [(org_id, *row) for org_id in ledger.org_ids for row in ledger.leads_of(org_id).items()]
     return ledger, Found(
@@ -48,6 +59,7 @@ def made() -> tuple[Ledger, Found]:
         contacts=[{"org_id": org_id, "ledger_id": ledger_id, "email": line.mail} for org_id, ledger_id, line in rows],
         deals=[{"org_id": org_id, "ledger_id": ledger_id, "crm_id": line.deal} for org_id, ledger_id, line in rows],
         imports=imports,
+        ends={str(row["run_id"]): "succeeded" for row in imports},
         events=[
             {
                 "id": str(uuid4()),
@@ -63,6 +75,12 @@ def made() -> tuple[Ledger, Found]:
         seconds=1,
         bound=2,
     )
+
+
+def an_end_twice(ledger: Ledger, found: Found) -> None:
+    found.ends["run"] = "unchanged"
+    data = {"run_id": "run", "organisation_id": str(ledger.org_ids[0])}
+    found.events += [{"id": name, "type": "sftp_connector.sync_unchanged", "data": data} for name in ("a", "b")]
 
 
 def another_s_lead(ledger: Ledger, found: Found) -> None:
@@ -123,6 +141,28 @@ PLANTED: dict[str, tuple[Plant, str]] = {
     "an end was told twice, as another one": (
         lambda _, found: found.events.append(found.events[0] | {"id": "x", "type": "sftp_connector.sync_unchanged"}),
         "was told 2 times",
+    ),
+    "rejected rows are not in the admin's file": (
+        lambda _, found: found.imports[0].update(filed=0),
+        "has 0 of them in its file",
+    ),
+    "a row that was there is told as created": (
+        lambda _, found: found.imports[1].update(
+            created=found.imports[1]["created"] + 1, unchanged=found.imports[1]["unchanged"] - 1
+        ),
+        "3: the imports of",
+    ),
+    "a row that changed is told as unchanged": (
+        lambda _, found: found.imports[1].update(updated=0, unchanged=found.imports[1]["unchanged"] + 1),
+        "updated 0, not",
+    ),
+    "a failure was told as a success": (
+        lambda _, found: found.ends.update({found.events[0]["data"]["run_id"]: "failed"}),
+        "failed, was told as another one",
+    ),
+    "a run that found nothing new was told twice": (
+        an_end_twice,
+        "4: the end of run run was told 2 times",
     ),
     "an end was not told": (lambda _, found: found.events.pop(), "was told 0 times"),
     "an end was told twice": (
@@ -193,3 +233,24 @@ def test_the_same_seed_makes_the_same_rows_and_organisations_share_keys_and_emai
     assert one.sources[0].current.content == two.sources[0].current.content.replace(
         str(two.org_ids[0]).encode(), str(one.org_ids[0]).encode()
     )
+
+
+def test_some_versions_are_as_long_as_the_one_before_and_none_has_its_content() -> None:
+    ledger = Ledger(Random(5), rows=2, bad=0)
+    for _ in range(30):
+        ledger.grow()
+
+    pairs = [pair for source in ledger.sources for pair in zip(source.versions, source.versions[1:], strict=False)]
+
+    assert any(len(one.content) == len(two.content) for one, two in pairs)
+    assert all(one.content != two.content for one, two in pairs)
+
+
+def test_files_of_one_organisation_share_companies_and_no_file_is_read_at_once() -> None:
+    ledger = Ledger(Random(5))
+    ledger.grow()
+
+    one, two = (source.current for source in ledger.sources[:2])
+
+    assert len(one.good.items() & two.good.items()) == SHARED
+    assert min(len(one.content), len(two.content)) > 100_000
