@@ -254,3 +254,7 @@ def test_files_of_one_organisation_share_companies_and_no_file_is_read_at_once()
 
     assert len(one.good.items() & two.good.items()) == SHARED
     assert min(len(one.content), len(two.content)) > 100_000
+
+
+def test_half_of_a_long_secret_is_a_leak() -> None:
+    assert list(leaks({"a log": "input_value='" + "k" * 20}, {"a key": "k" * 20 + "x" * 20})) == ["a log: a key"]
