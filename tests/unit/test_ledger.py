@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.check import Found, deviations
 from tests.faults.ledger import SHARED, Ledger, Source
+from tests.leaks import leaks
 
 COUNTS = ("read", "created", "updated", "unchanged", "rejected", "ignored")
 Plant = Callable[[Ledger, Found], object]
