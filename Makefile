@@ -31,7 +31,7 @@ test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
 test-faults: setup ## Inject every fault with three seeds and compare the ledger (a quarter of an hour)
-	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow --junitxml=.local/faults.xml tests/faults tests/integration tests/pipeline
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults tests/integration tests/pipeline
 
 test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (six minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/monitoring tests/unit/deploy
