@@ -10,6 +10,10 @@ from tests.faults.fault import fault
 from tests.faults.ledger import FIELDS, STATUSES
 from tests.faults.other import Other
 
+_IN_THE_MIDST = """
+    select from pg_stat_activity where datname = current_database() and usename = 'sftp_connector_importer'
+    and state = 'idle in transaction' and state_change < now() - interval '0.3 seconds'
+"""
 _ENDED = "select mapping_version from runs where id = %s and outcome is not null"
 _SECRETS = "select sealed_password, sealed_key, now() from connectors where id = %s"
 
@@ -101,7 +105,8 @@ def mapping_is_saved_in_an_import(drill: Drill) -> Iterator[None]:
     drill.replace("importer", failpoints="import.batch@2=sleep:2")
     with admins(drill) as uis:
         yield
-        drill.until(lambda: drill.runs("stage = 'importing'"), "an import in hand")
+        # It has read its mapping when it stands still in the midst of its transaction
+        drill.until(lambda: drill.rows(_IN_THE_MIDST) and drill.runs("stage = 'importing'"), "an import in hand")
         _save(uis, {"Won": "LOST"})
         (held,) = drill.runs("stage = 'importing'")
         drill.until(lambda: drill.rows(_ENDED, held["id"]), "its end")

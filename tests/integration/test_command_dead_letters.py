@@ -13,10 +13,12 @@ import pytest
 from pika.adapters.blocking_connection import BlockingChannel
 from typer.testing import CliRunner
 
+from deploy.command import parked
 from deploy.command.main import app
 from shared.bus.broker import QuorumBroker
 from shared.bus.events import PARKED_QUEUE, UI_QUEUE, declare, park
 from shared.contracts import FetchRequested, PauseAsked
+from tests.integration.amqp import wait_until
 from tests.leaks import leaks
 
 SECRET = "canary-5d1f-sealed"
@@ -200,8 +202,10 @@ def test_why_a_letter_is_left_is_told(amqp_url: str, channel: BlockingChannel) -
 
 @pytest.mark.slow
 def test_what_lies_behind_those_that_are_looked_through_is_told(amqp_url: str, channel: BlockingChannel) -> None:
+    quick = channel.connection.channel()  # waits for no confirm
     for number in range(10_003):
-        put_job(channel, message_id=f"m-{number}")
+        quick.basic_publish("", DEAD, json.dumps({**JOB, "message_id": f"m-{number}"}).encode())
+    wait_until(lambda: parked.depth(channel, DEAD) == 10_003)
     asked = CliRunner().invoke(app, ["dead-letters", "drop", "--all"], env={"SFTP_CONNECTOR_AMQP_URL": amqp_url})
     assert "10000 dead letters will be dropped, 3 more will remain. Go on?" in asked.stderr
 
