@@ -10,7 +10,7 @@ MINUTES := 30
 SEED :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up down test test-faults test-deploy soak bench bench-imports bench-memory bench-schedule lock clean
+.PHONY: help setup demo up down test test-faults test-losses test-deploy soak bench bench-imports bench-memory bench-schedule lock clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -31,7 +31,10 @@ test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
 test-faults: setup ## Inject every fault with three seeds and compare the ledger (a quarter of an hour)
-	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults tests/integration tests/pipeline
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults
+
+test-losses: setup ## Try what waits for time-outs: losses of the queue, a frozen blob store, lost connections (three minutes)
+	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/integration tests/pipeline
 
 test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (six minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/monitoring tests/unit/deploy

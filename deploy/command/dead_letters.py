@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import typer
+from dramatiq.common import xq_name
 from pika.adapters.blocking_connection import BlockingChannel
 
 from deploy.command import parked
@@ -151,6 +152,9 @@ def _letters(opened: BlockingChannel, queue: str | None, limit: int) -> list[Let
 
 
 def _queues(queue: str | None) -> tuple[str, ...]:
+    """Also by the name of the queue whose dead letters they are, as alerts and the doctor say it."""
+    if queue in parked.JOB_QUEUES:
+        return (xq_name(queue),)
     if queue is not None and queue not in parked.QUEUES:
         raise typer.BadParameter(f"there is no such queue; there are {', '.join(parked.QUEUES)}")
     return parked.QUEUES if queue is None else (queue,)

@@ -76,7 +76,7 @@ _SESSIONS = """
 """
 # What may come in addition to the first look at a process: each of its threads that publishes has a connection of four
 # open files, once. What leaks goes on and on.
-_MORE = {"open files": 40, "threads": 12, "MiB": 150, "sessions": 12, "sessions in a transaction": 0}
+_MORE = {"open files": 40, "threads": 12, "MiB": 150, "sessions": 20, "sessions in a transaction": 0}
 _PATIENCE_SECONDS = 10.0
 _FIRST: WeakKeyDictionary[Drill, dict[tuple[str, str], int]] = WeakKeyDictionary()
 

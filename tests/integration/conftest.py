@@ -9,9 +9,13 @@ from psycopg import sql
 from psycopg_pool import ConnectionPool
 
 from deploy.local.servers.postgres import Postgres
+from deploy.local.servers.rabbitmq import Rabbitmq
+from deploy.local.servers.sshd import Sshd
 from deploy.local.stack import ROLES
 from shared.database import Db, connect
 from tests.conftest import TEMPLATE
+from tests.integration.command_scene import Operator, Scene, played
+from tests.pipeline.conftest import SessionServers
 
 _POOLS: dict[tuple[str, ConnectionPool[Db]], ConnectionPool[Db]] = {}
 
@@ -58,3 +62,19 @@ def emptied(url: str) -> str:
         names = [sql.Identifier(row["relname"]) for row in found if row["relname"] != "schema_migrations"]
         db.execute(sql.SQL("truncate {} restart identity").format(sql.SQL(", ").join(names)))
     return url
+
+
+@pytest.fixture(scope="module")
+def scene(
+    postgres: Postgres, rabbitmq: Rabbitmq, session_sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    """Services and a connector for all tests of this module."""
+    servers = SessionServers(postgres, rabbitmq, session_sshd)
+    with played(servers, tmp_path_factory.mktemp("command")) as made:
+        yield made
+
+
+@pytest.fixture
+def operator(scene: Scene) -> Operator:
+    """The operator's command."""
+    return scene.operator

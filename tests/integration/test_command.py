@@ -2,37 +2,16 @@
 
 import re
 import threading
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pika
 import pytest
 
-from deploy.local.servers.postgres import Postgres
-from deploy.local.servers.rabbitmq import Rabbitmq
-from deploy.local.servers.sshd import Sshd
 from deploy.local.ui import UI
 from shared.contracts import EVENTS_EXCHANGE
 from tests.conftest import PASSWORD
-from tests.integration.command_scene import FILE, Operator, Scene, apart, played
-from tests.pipeline.conftest import SessionServers
+from tests.integration.command_scene import FILE, Operator, Scene, apart
 from tests.pipeline.world import PATH
-
-
-@pytest.fixture(scope="module")
-def scene(
-    postgres: Postgres, rabbitmq: Rabbitmq, session_sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
-    """Services and a connector for all tests of this module."""
-    servers = SessionServers(postgres, rabbitmq, session_sshd)
-    with played(servers, tmp_path_factory.mktemp("command")) as made:
-        yield made
-
-
-@pytest.fixture
-def operator(scene: Scene) -> Operator:
-    """The command."""
-    return scene.operator
 
 
 def test_connectors_are_listed_by_organisation_state_and_code(scene: Scene, operator: Operator) -> None:

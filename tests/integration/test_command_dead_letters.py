@@ -85,6 +85,13 @@ def test_letters_are_listed_and_shown_with_what_they_are_about(amqp_url: str, ch
     assert shown["content"]["kwargs"]["job"]["endpoint"] == {"host": "h", "sealed_key": "***"}
 
 
+def test_letters_are_found_by_the_queue_that_they_were_in(amqp_url: str, channel: BlockingChannel) -> None:
+    put_job(channel)
+
+    assert len(command(amqp_url, "list", "--queue", "sftp.fetch")["dead_letters"]) == 1
+    assert command(amqp_url, "list", "--queue", "sftp.import")["dead_letters"] == []
+
+
 def test_looking_loses_nothing_however_often(amqp_url: str, channel: BlockingChannel) -> None:
     for number in range(3):
         put_job(channel, message_id=f"m-{number}")

@@ -1,36 +1,13 @@
 """`doctor` finds everything well, or says what to do."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from deploy.local.servers.postgres import Postgres
-from deploy.local.servers.rabbitmq import Rabbitmq
-from deploy.local.servers.sshd import Sshd
 from shared.bus.events import UI_QUEUE
 from shared.contracts import LARGE_IMPORTS
-from tests.integration.command_scene import Operator, Scene, apart, played
-from tests.pipeline.conftest import SessionServers
+from tests.integration.command_scene import Operator, Scene, apart
 
 OTHER_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-
-
-@pytest.fixture(scope="module")
-def scene(
-    postgres: Postgres, rabbitmq: Rabbitmq, session_sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
-    """Services and a connector for all tests of this module."""
-    servers = SessionServers(postgres, rabbitmq, session_sshd)
-    with played(servers, tmp_path_factory.mktemp("command")) as made:
-        yield made
-
-
-@pytest.fixture
-def operator(scene: Scene) -> Operator:
-    """The command."""
-    return scene.operator
 
 
 def test_the_doctor_finds_everything_well(operator: Operator, scene: Scene) -> None:

@@ -6,32 +6,11 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pika
-import pytest
 
 from deploy.command.asking import desk
-from deploy.local.servers.postgres import Postgres
-from deploy.local.servers.rabbitmq import Rabbitmq
-from deploy.local.servers.sshd import Sshd
 from shared.contracts import EVENTS_EXCHANGE, CloudEvent, SyncQueued, SyncUnchanged
 from shared.settings import BusSettings
-from tests.integration.command_scene import Operator, Scene, played
-from tests.pipeline.conftest import SessionServers
-
-
-@pytest.fixture(scope="module")
-def scene(
-    postgres: Postgres, rabbitmq: Rabbitmq, session_sshd: Sshd, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
-    """Services and a connector for all tests of this module."""
-    servers = SessionServers(postgres, rabbitmq, session_sshd)
-    with played(servers, tmp_path_factory.mktemp("command")) as made:
-        yield made
-
-
-@pytest.fixture
-def operator(scene: Scene) -> Operator:
-    """The command."""
-    return scene.operator
+from tests.integration.command_scene import Operator, Scene
 
 
 @contextmanager

@@ -64,9 +64,11 @@ def blobs(server: Seaweedfs, prefix: str) -> Blobs:
 @pytest.mark.slow
 class TestFrozen:
     def test_a_moment_is_waited_out(self, server: Seaweedfs, prefix: str, org_id: UUID) -> None:
+        timer = threading.Timer(0.5, server.thaw)
+
         def freeze() -> None:
             server.freeze()
-            threading.Timer(0.5, server.thaw).start()
+            timer.start()
 
         blobs = blobs_at(server, prefix)
         key = blob_key(org_id, WHOLE)
@@ -74,6 +76,7 @@ class TestFrozen:
         blobs.keep(blobs.stage(meanwhile(freeze)), key)
 
         assert checksum(blobs.read(key, WHOLE)) == WHOLE
+        timer.join()
 
     def test_longer_than_the_patience_is_away(self, server: Seaweedfs, blobs: Blobs, prefix: str, org_id: UUID) -> None:
         # Given
