@@ -1,4 +1,7 @@
-"""Writes docs/faults.md from what `make test-faults` measured: `python -m tests.faults.report RESULTS.xml...`; what was run again counts."""
+"""Writes docs/faults.md from what `make test-faults` measured: `python -m tests.faults.report RESULTS.xml...`.
+
+Of several results the later ones count, so that some faults can be exercised again.
+"""
 
 import sys
 from collections import defaultdict
