@@ -176,6 +176,7 @@ def test_events_that_nobody_takes_stay_and_keep_no_other_back(amqp_url: str, cha
     assert taken(channel, UI_QUEUE) == [event]
 
 
+@pytest.mark.slow
 def test_one_may_think_longer_than_rabbitmq_waits_for_a_heartbeat(amqp_url: str, channel: BlockingChannel) -> None:
     put_job(channel)
     words = [sys.executable, "-m", "deploy.command", "dead-letters", "drop", "--all"]

@@ -457,6 +457,7 @@ def test_threads_share_a_sender(amqp_url: str, sender: JobSender) -> None:
     assert depth(amqp_url, QUEUE) == 80
 
 
+@pytest.mark.slow
 def test_a_killed_broker_loses_no_confirmed_job_and_the_lane_goes_on_by_itself(tmp_path: Path, desk: Desk) -> None:
     with Rabbitmq(tmp_path / "rabbitmq") as server:
         # Given confirmed jobs that nobody takes yet, and a lane for others

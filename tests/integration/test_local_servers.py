@@ -181,6 +181,7 @@ def start_owner(home: Path, *, die_with_parent: bool) -> subprocess.Popen[str]:
     return owner
 
 
+@pytest.mark.slow
 def test_rabbitmq_keeps_a_durable_message_over_a_kill_and_a_restart(home: Path) -> None:
     with Rabbitmq(home) as server:
         assert listening_addresses(home) == {LOOPBACK}

@@ -77,6 +77,7 @@ def test_a_trace_that_begins_here_is_recorded_if_it_is_to_be(collector: Collecto
     assert first == Trace(f"00-{span.trace_id}-{span.span_id}-01")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answers", [False, True])
 def test_a_collector_that_is_away_keeps_nobody_waiting(*, answers: bool) -> None:
     # Given a port that takes connections and says nothing, or one that takes none

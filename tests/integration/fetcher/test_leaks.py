@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import psutil
+import pytest
 from paramiko.common import AUTH_PARTIALLY_SUCCESSFUL, OPEN_FAILED_RESOURCE_SHORTAGE
 from paramiko.server import InteractiveQuery
 
@@ -117,6 +118,7 @@ def kinds(sshd: Sshd) -> Iterator[list[Kind]]:
         ]
 
 
+@pytest.mark.slow
 def test_failing_polls_leave_nothing_behind(sshd: Sshd) -> None:
     # Given
     process = psutil.Process()
