@@ -5,6 +5,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ SFTP_SERVERS: list[type[SftpServer]] = [Sshd, Proftpd, Dropbear, Asyncssh]
 def processes_below(home: Path) -> list[psutil.Process]:
     """Return the live processes that name the folder, or are children of one that does."""
     named = [process for process in psutil.process_iter() if str(home) in command_of(process)]
-    children = [child for process in named for child in process.children(recursive=True)]
+    children = [child for process in named for child in children_of(process)]
     return [process for process in {*named, *children} if is_alive(process)]
 
 
@@ -48,8 +49,18 @@ def command_of(process: psutil.Process) -> str:
         return ""
 
 
+def children_of(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
 def is_alive(process: psutil.Process) -> bool:
-    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def listening_addresses(home: Path) -> set[str]:
@@ -205,6 +216,14 @@ def test_rabbitmq_keeps_a_durable_message_over_a_kill_and_a_restart(home: Path) 
         server.delete_vhost("jobs")
         assert "jobs" not in server.ctl("list_vhosts").split()
     assert not processes_below(home)
+
+
+def test_rabbitmq_takes_calls_side_by_side(rabbitmq: Rabbitmq) -> None:
+    names = [f"beside_{number}" for number in range(40)]
+    with ThreadPoolExecutor(8) as callers:
+        list(callers.map(rabbitmq.create_vhost, names))
+        list(callers.map(rabbitmq.delete_vhost, names))
+    assert not [vhost for vhost in rabbitmq.ctl("list_vhosts").split() if vhost in names]
 
 
 def test_seaweedfs_keeps_its_objects_over_a_kill_and_takes_nothing_without_a_key(home: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import uuid
 from pathlib import Path
 
 import pika
@@ -80,7 +81,10 @@ class Rabbitmq(Server):
 
     def _call(self, expression: str) -> None:
         """Evaluate an Erlang expression in the broker: milliseconds, where rabbitmqctl takes a second."""
-        answer = self._run(["erl_call", "-address", f"{LOOPBACK}:{self._node_port.number}", "-e"], f"{expression}.\n")
+        # The broker refuses a caller whose node name another one has at the time.
+        name = f"call-{uuid.uuid4().hex}"
+        address = f"{LOOPBACK}:{self._node_port.number}"
+        answer = self._run(["erl_call", "-h", name, "-address", address, "-e"], f"{expression}.\n")
         if not answer.startswith("{ok,"):
             raise ServerFailed(f"rabbitmq refused a call: {answer}")
 
