@@ -20,8 +20,7 @@ Db = Connection[DictRow]
 # A pool whose attempts fail waits twice as long before each next one, up to minutes: after so many seconds it gives up,
 # and begins anew.
 _RECONNECT_SECONDS = 2.0
-# Limits on the server's side: a worker that hangs must not hold locks for ever.
-_OPTIONS = "-c lock_timeout=60s -c idle_in_transaction_session_timeout=120s -c timezone=UTC"
+_IDLE_SECONDS = 120.0
 # A server that is gone without a sign is noticed within a minute: idle ones by keepalives, which say nothing while
 # something that was sent is not acknowledged.
 _KEEPALIVES = {
@@ -33,8 +32,11 @@ _KEEPALIVES = {
 }
 
 
-def pool(url: str, *, name: str, size: int) -> ConnectionPool[Db]:
-    """An open pool of up to `size` connections; each is checked before it is lent."""
+def pool(url: str, *, name: str, size: int, idle_seconds: float = _IDLE_SECONDS) -> ConnectionPool[Db]:
+    """An open pool of up to `size` connections; each is checked before it is lent.
+
+    PostgreSQL ends a transaction that asks for nothing for `idle_seconds`.
+    """
 
     def check(connection: Db) -> None:
         try:
@@ -48,7 +50,7 @@ def pool(url: str, *, name: str, size: int) -> ConnectionPool[Db]:
         url,
         kwargs={
             "row_factory": dict_row,
-            "options": _OPTIONS,
+            "options": _options(idle_seconds),
             "application_name": f"sftp-connector-{name}",
             **_KEEPALIVES,
         },
@@ -71,10 +73,23 @@ def connect(url: str, *, name: str) -> Db:
         url,
         autocommit=True,
         row_factory=dict_row,
-        options=_OPTIONS,
+        options=_options(_IDLE_SECONDS),
         application_name=f"sftp-connector-{name}",
         **_KEEPALIVES,  # type: ignore[arg-type]
     )
+
+
+def _options(idle_seconds: float) -> str:
+    """Limits on the server's side: neither a worker that hangs nor a machine that is gone may hold locks for ever."""
+    limits = {
+        "lock_timeout": "60s",
+        "idle_in_transaction_session_timeout": f"{round(idle_seconds * 1000)}ms",
+        "tcp_keepalives_idle": "30s",
+        "tcp_keepalives_interval": "10s",
+        "tcp_keepalives_count": 3,
+        "timezone": "UTC",
+    }
+    return " ".join(f"-c {name}={value}" for name, value in limits.items())
 
 
 @contextmanager

@@ -18,6 +18,7 @@ NAMES = frozenset(
         "grace_seconds",
         "http_host",
         "http_port",
+        "idle_transaction_seconds",
         "import_threads",
         "kept_days",
         "kept_decisions_days",

@@ -97,6 +97,9 @@ class DatabaseSettings(Block):
     """PostgreSQL, for scheduler and importer."""
 
     database_url: SecretStr = Field(description="PostgreSQL, as postgresql:// URL")
+    idle_transaction_seconds: float = Field(
+        default=120, ge=1, description="PostgreSQL ends a transaction that asks for nothing for so long"
+    )
 
 
 class BlobSettings(Block):

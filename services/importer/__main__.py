@@ -29,7 +29,8 @@ def main() -> None:
     metrics = Metrics(CollectorRegistry(), "importer")
     blobs = Blobs(settings.blob_url)
     size = 2 * (settings.import_threads + settings.large_import_threads) + settings.preview_threads + 4
-    with pool(settings.database_url.get_secret_value(), name="importer", size=size) as connections:
+    database, idle = settings.database_url.get_secret_value(), settings.idle_transaction_seconds
+    with pool(database, name="importer", size=size, idle_seconds=idle) as connections:
         leases = Leases(connections, settings.lease_seconds)
         handler = Handler(settings, connections, blobs, leases, metrics)
         previews = Previews(settings, connections, blobs)

@@ -90,14 +90,14 @@ class FileImport:
             outcome.missing = merging.missing()
             if not outcome.tally.balanced():
                 raise AssertionError("the counts of an import do not add up")
-            self._store.expect_uploads()
-            reject_blob = self._keep_reject_file(reject_file)
-            if self._claim.dry_run:
-                # What is still being written would come after the rollback, and stay.
-                leads.close()
-                self._store.db.rollback()
-            else:
-                self._keep(after, source.recipe)
+            with self._store.uploading():
+                reject_blob = self._keep_reject_file(reject_file)
+                if self._claim.dry_run:
+                    # What is still being written would come after the rollback, and stay.
+                    leads.close()
+                    self._store.db.rollback()
+                else:
+                    self._keep(after, source.recipe)
         self._store.keep_rejects(self._claim, outcome.rejects)
         return Ending("succeeded", self._version, outcome=outcome, reading=source.reading, reject_blob=reject_blob)
 

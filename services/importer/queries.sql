@@ -52,9 +52,13 @@ returning id as run_id, org_id, connector_id, checksum, blob, file_size as size,
           remote_size, remote_checksum, remote_path as path, host_key, address, algorithms,
           coalesce(traceparent, '') as traceparent, coalesce(tracestate, '') as tracestate
 
--- name: expect_uploads
+-- name: idle_long
 -- A store that is slow, or away for a while, must not cost the whole import; but whoever is frozen holds a lock.
 set local idle_in_transaction_session_timeout = '15min'
+
+-- name: idle_short
+-- As the session began.
+set local idle_in_transaction_session_timeout to default
 
 -- name: extend_lease
 update runs set lease_until = now() + make_interval(secs => %(lease)s)

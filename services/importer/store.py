@@ -1,6 +1,7 @@
 """The importer's runs: claiming one, and ending it, all fenced."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,12 @@ class Store:
             with tracing.of(parse(row["traceparent"], row["tracestate"])):
                 put_job(self.db, ImportRequested.model_validate(row), row["run_id"])
 
-    def expect_uploads(self) -> None:
-        """Let the transaction be idle while files go to the blob store."""
-        self._do("expect_uploads")
+    @contextmanager
+    def uploading(self) -> Iterator[None]:
+        """Within it the transaction may be idle for long, while files go to the blob store."""
+        self._do("idle_long")
+        yield
+        self._do("idle_short")
 
     def extend_lease(self, claim: Claim, lease: float) -> bool:
         """Keep the run; False when it was lost."""

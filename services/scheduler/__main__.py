@@ -26,7 +26,8 @@ def main() -> None:
     quiet_libraries()
     amqp, database = settings.amqp_url.get_secret_value(), settings.database_url.get_secret_value()
     metrics = Metrics(CollectorRegistry(), "scheduler")
-    connections = pool(database, name="scheduler", size=settings.report_threads + 4)
+    idle = settings.idle_transaction_seconds
+    connections = pool(database, name="scheduler", size=settings.report_threads + 4, idle_seconds=idle)
     sender, queues = JobSender(amqp), Queues(amqp)
     handler = Handler(connections, settings, metrics)
     sweep = Sweep(connections, settings, metrics, sender.depth)

@@ -34,6 +34,7 @@ SETTINGS: Mapping[str, object] = {
     "fetch_lease_seconds": 2,
     "stored_lease_seconds": 3,
     "lease_seconds": 2,
+    "idle_transaction_seconds": 8,
     "progress_seconds": 0.3,
     "grace_seconds": 5,
     "min_interval_seconds": 1,
