@@ -1,6 +1,7 @@
 """`doctor`: looks at everything that the services stand on, and says of each part that it is well, or what to do."""
 
 import hashlib
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -89,7 +90,17 @@ def _migrations(looks: Looks) -> Check:
     if pending:
         to_do = "Run `sftp-connector migrate` as the schema's owner."
         return Check("schema", False, f"pending: {', '.join(pending)}", to_do)
+    if missing := [row["name"] for row in looks.rows("missing_tables", names=_tables())]:
+        to_do = "Somebody dropped them: restore the backup (docs/runbook.md)."
+        return Check("schema", False, f"tables are missing: {', '.join(missing)}", to_do)
     return Check("schema", True, f"newer than this command: {', '.join(newer)}" if newer else "up to date")
+
+
+def _tables() -> list[str]:
+    """The tables that the migrations make."""
+    return [
+        name for path in FOLDER.glob("*.sql") for name in re.findall(r"^create table (\w+)", path.read_text(), re.M)
+    ]
 
 
 def _outbox(looks: Looks) -> Check:

@@ -15,6 +15,21 @@ from shared.errors import ConnectorError, Unavailable, describe
 from shared.migrate import MigrationChanged
 
 _THERE_ALREADY = (psycopg.errors.DuplicateTable, psycopg.errors.DuplicateObject, psycopg.errors.DuplicateFunction)
+# Parts of what the library says when it cannot connect; the whole text may quote what it was given.
+_NO_CONNECTION = {
+    "password authentication failed": "PostgreSQL refuses the user or the password",
+    "no password supplied": "PostgreSQL wants a password",
+    "no pg_hba.conf entry": "PostgreSQL lets this user in from nowhere near here (pg_hba.conf)",
+    "does not exist": "PostgreSQL knows no such database or user",
+    "too many": "PostgreSQL has no connection left",
+    "remaining connection slots": "PostgreSQL has no connection left",
+    "Connection refused": "Nothing listens where PostgreSQL should",
+    "timeout expired": "Nothing answered in time where PostgreSQL should be",
+    "could not translate host name": "The name of PostgreSQL's host is unknown",
+    "failed to resolve host": "The name of PostgreSQL's host is unknown",
+    "the database system is starting up": "PostgreSQL is starting",
+    "the database system is shutting down": "PostgreSQL is stopping",
+}
 _OLD_SCHEMA = (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedFunction)
 
 
@@ -63,4 +78,6 @@ def of_database(error: psycopg.Error) -> str:
         )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "Another session holds a lock that this needs: try again, or see in pg_stat_activity who holds it."
-    return f"PostgreSQL does not answer ({describe(error)}): is it up, and is SFTP_CONNECTOR_DATABASE_URL right?"
+    found = (words for part, words in _NO_CONNECTION.items() if part in str(error))
+    words = next(found, f"PostgreSQL does not answer ({describe(error)})")
+    return f"{words}: is it up, and is SFTP_CONNECTOR_DATABASE_URL right?"

@@ -7,8 +7,12 @@ select not row_security_active('runs') or exists (
     where p.tablename = 'runs' and p.policyname = 'every_organisation' and pg_has_role(current_user, role, 'usage')
 ) as sees_all
 
+-- name: missing_tables
+select name from unnest(%(names)s::text[]) name where to_regclass(name) is null order by name
+
 -- name: connectors
-select id, org_id, name, host, port, path, state, failures, last_code, paused_code, file_code, due_at, last_success_at
+select id, org_id, name, host, port, path, state, failures, last_code, paused_code, file_code,
+       case when state = 'active' then due_at end as due_at, last_success_at
 from connectors
 where (%(org)s::uuid is null or org_id = %(org)s)
   and case when %(state)s::text is null then state <> 'deleted' else state = %(state)s end
@@ -16,7 +20,8 @@ where (%(org)s::uuid is null or org_id = %(org)s)
 order by org_id, id limit %(limit)s
 
 -- name: connector
-select id, org_id, name, state, host, port, username, path, done_marker, interval_seconds, due_at,
+select id, org_id, name, state, host, port, username, path, done_marker, interval_seconds,
+       case when state = 'active' then due_at end as due_at,
        case when sealed_key is not null then 'private key' when sealed_password is not null then 'password' end as login,
        split_part(coalesce(sealed_key, sealed_password), '.', 1) as sealed_to,
        host_keys, server_address, csv_options, failures, failing_since, warned_at, unsettled, last_code, paused_code,

@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -46,7 +47,7 @@ def up() -> int:
     """Start the stack, or what is missing of it, and say where everything is."""
     stack = _stack()
     _servers().start()
-    if (stack.home / "seal.key").exists():
+    if stack.servers.postgres.has_database(stack.name):
         stack.upgrade()
         stack.servers.rabbitmq.create_vhost(stack.name)
     else:
@@ -85,16 +86,20 @@ def down() -> int:
 
 
 def ask(event_type: str, pairs: list[str], seconds: float) -> int:
-    """Publish a UI event and print what comes back."""
+    """Publish a UI event and print what comes back; 1 when nothing does."""
     data: dict[str, Any] = {name: _value(text) for name, _, text in (pair.partition("=") for pair in pairs)}
     with UI(_stack().amqp_url, _ORGANISATION) as ui:
         asked = ui.ask(event_type, **data)
-        try:
+        with suppress(NoEvent):
             ui.wait("no such event", seconds=seconds)
-        except NoEvent:
-            for event in ui.heard:
-                if event["data"].get("in_reply_to") in {asked, None}:
-                    sys.stdout.write(f"{event['type']} {json.dumps(event['data'], indent=2, ensure_ascii=False)}\n")
+        heard = [event for event in ui.heard if event["data"].get("in_reply_to") in {asked, None}]
+    for event in heard:
+        sys.stdout.write(f"{event['type']} {json.dumps(event['data'], indent=2, ensure_ascii=False)}\n")
+    if not heard:
+        sys.stderr.write(
+            f"No answer within {seconds:g} s: is {event_type} an event of the UI, and does a scheduler run?\n"
+        )
+        return 1
     return 0
 
 

@@ -50,14 +50,14 @@ class Handler:
         with every_organisation(self._pool) as db:
             store = Store(db)
             run = store.start_run(report.run_id, lease)
-            if run is not None and run["is_first"]:
-                self._metrics.queue_to_start.observe(run["waited"])
+            first = run if run is not None and run["is_first"] else None
+            if first is not None:
                 put_event(
                     db,
                     SyncStarted(
-                        organisation_id=run["org_id"],
-                        in_reply_to=run["reply_to"],
-                        connector_id=run["connector_id"],
+                        organisation_id=first["org_id"],
+                        in_reply_to=first["reply_to"],
+                        connector_id=first["connector_id"],
                         run_id=report.run_id,
                     ),
                 )
@@ -68,29 +68,38 @@ class Handler:
                     HostKeyStore(db).note_of_run(report.run_id, report.file.host_key)
             elif report.phase == "downloading":
                 store.extend_fetch(report.run_id, report.received_bytes, lease)
+        if first is not None:
+            self._metrics.queue_to_start.observe(first["waited"])
 
     @reachable()
     def on_report(self, report: FetchReported) -> None:
         """End a run that brought nothing to import. A late answer only frees a place at the server."""
+        outcome = {"unchanged": "unchanged", "not_settled": "held"}.get(report.verdict, "failed")
         with every_organisation(self._pool) as db:
-            store = Store(db)
-            connector = store.lock_fetch(report.run_id)
-            outcome = {"unchanged": "unchanged", "not_settled": "held"}.get(report.verdict, "failed")
-            run = store.finish_fetch(report, outcome) if connector else None
-            if connector is None or run is None:
-                store.leave_server(report.run_id)
-                self._metrics.stale.labels("fetch_report").inc()
-                log.info("report.late")
-                return
-            self._metrics.runs.labels(outcome, report.code or "").inc()
-            tracing.tell(outcome=outcome, code=report.code)
-            log.info("run.ended", outcome=outcome, code=report.code, detail=report.detail, seconds=run["seconds"])
-            if report.host_key is not None:
-                _note_host_key(db, connector, report.host_key, report.code)
-            if report.verdict == "unchanged":
-                self._unchanged(store, connector, run, report)
-            else:
-                self._trouble(store, connector, run, report)
+            run = self._end(Store(db), report, outcome)
+        if run is None:
+            self._metrics.stale.labels("fetch_report").inc()
+            log.info("report.late")
+            return
+        self._metrics.runs.labels(outcome, report.code or "").inc()
+        if report.code == "host_key_changed":
+            self._metrics.host_key_changes.inc()
+        tracing.tell(outcome=outcome, code=report.code)
+        log.info("run.ended", outcome=outcome, code=report.code, detail=report.detail, seconds=run["seconds"])
+
+    def _end(self, store: Store, report: FetchReported, outcome: str) -> Row | None:
+        connector = store.lock_fetch(report.run_id)
+        run = store.finish_fetch(report, outcome) if connector else None
+        if connector is None or run is None:
+            store.leave_server(report.run_id)
+            return None
+        if report.host_key is not None:
+            _note_host_key(store.db, connector, report.host_key, report.code)
+        if report.verdict == "unchanged":
+            self._unchanged(store, connector, run, report)
+        else:
+            self._trouble(store, connector, run, report)
+        return run
 
     def _unchanged(self, store: Store, connector: Connector, run: Row, report: FetchReported) -> None:
         if not run["dry_run"]:
@@ -122,7 +131,6 @@ class Handler:
         else:
             put_event(store.db, told.failed(after, run, code, report.detail))
         if code == "host_key_changed" and report.host_key is not None:
-            self._metrics.host_key_changes.inc()
             keys = (*connector.endpoint.host_keys, report.host_key)
             first_seen = HostKeyStore(store.db).first_seen(connector, keys)
             put_event(store.db, told.host_key_changed(connector, report.host_key, first_seen))

@@ -1,6 +1,8 @@
 """dramatiq's RabbitMQ broker, with the ways in which it loses a message closed."""
 
 import contextlib
+import os
+import socket
 from typing import Any
 
 import pika
@@ -38,6 +40,9 @@ _BLOCKED_SECONDS = 10
 def parameters(url: str) -> pika.URLParameters:
     """Where RabbitMQ is. Unless the URL says otherwise, a broker that blocks publishers is not waited for for ever."""
     made = pika.URLParameters(url)
+    # Whose it is, in RabbitMQ's lists: on Kubernetes the host is the pod.
+    name = f"sftp-connector {socket.gethostname()} {os.getpid()}"
+    made.client_properties = {"connection_name": name, **(made.client_properties or {})}
     if made.blocked_connection_timeout is None:
         made.blocked_connection_timeout = _BLOCKED_SECONDS
     return made

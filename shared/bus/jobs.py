@@ -125,7 +125,7 @@ def _actor(job_type: type[Job], handler: Callable[..., None]) -> Callable[..., N
                 log.exception("job.refused", job=job_type.__name__)
                 raise BadMessage(job_type.__name__) from None
             except Unavailable as error:
-                log.warning("job.delayed", job=job_type.__name__, reason=str(error))
+                log.warning("job.delayed", job=job_type.__name__, reason=describe(error))
                 raise Unavailable(job_type.__name__) from None
             except BaseException as error:  # also what is no Exception: an exit, or the panic of a library in Rust
                 log.exception("job.failed", job=job_type.__name__)

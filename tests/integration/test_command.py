@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pika
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from deploy.local.ui import UI
 from shared.contracts import EVENTS_EXCHANGE
@@ -190,6 +191,26 @@ def test_a_wrong_use_ends_with_2(operator: Operator) -> None:
     assert "SFTP_CONNECTOR_HTTP_PORT?" in operator("runs", SFTP_CONNECTOR_HTTP_PORTS="1", code=2).err
 
 
+@pytest.mark.parametrize(
+    ("part", "wrong", "told"),
+    [
+        ("password", "canary-7f3a", "refuses the user or the password"),
+        ("database", "nowhere", "knows no such database"),
+        ("host", "canary.invalid", "host is unknown"),
+    ],
+)
+def test_what_is_wrong_with_the_databases_address_is_told(
+    operator: Operator, scene: Scene, part: str, wrong: str, told: str
+) -> None:
+    right = scene.world.stack.environment("operator")["SFTP_CONNECTOR_DATABASE_URL"]
+    name = {"database": "dbname"}.get(part, part)
+
+    done = operator("runs", SFTP_CONNECTOR_DATABASE_URL=make_conninfo(right, **{name: wrong}), code=1)
+
+    assert told in done.err
+    assert "canary" not in done.err + done.out
+
+
 def test_servers_that_are_away_are_told_in_one_line(operator: Operator) -> None:
     nowhere = {
         "SFTP_CONNECTOR_DATABASE_URL": "postgresql://u:canary-7f3a@127.0.0.1:1/x",
@@ -199,7 +220,7 @@ def test_servers_that_are_away_are_told_in_one_line(operator: Operator) -> None:
 
     assert (database.code, database.out, broker.code, broker.out) == (1, "", 1, "")
     assert database.err == (
-        "PostgreSQL does not answer (OperationalError): is it up, and is SFTP_CONNECTOR_DATABASE_URL right?\n"
+        "Nothing listens where PostgreSQL should: is it up, and is SFTP_CONNECTOR_DATABASE_URL right?\n"
     )
     # and the libraries add nothing of their own
     assert broker.err.startswith("BusUnavailable: ")

@@ -27,6 +27,12 @@ def ill(operator: Operator, **environment: str) -> dict[str, str]:
     return {check["part"]: check["to_do"] for check in checks if not check["ok"]}
 
 
+def test_the_doctor_sees_that_a_table_is_gone(operator: Operator, scene: Scene) -> None:
+    scene.world.db.execute("alter table host_keys_seen rename to elsewhere")
+    assert "restore the backup" in ill(operator)["schema"]
+    scene.world.db.execute("alter table elsewhere rename to host_keys_seen")
+
+
 def test_the_doctor_says_what_to_do(operator: Operator, scene: Scene) -> None:
     assert "reseal" in ill(operator, SFTP_CONNECTOR_SEAL_PRIVATE_KEYS=json.dumps([OTHER_KEY]))["keys"]
     assert "SFTP_CONNECTOR_AMQP_URL" in ill(operator, SFTP_CONNECTOR_AMQP_URL="amqp://127.0.0.1:1/")["broker"]

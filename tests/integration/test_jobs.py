@@ -1,6 +1,8 @@
 """Jobs on a real RabbitMQ: none is lost, none blocks the others, and none tells what it should not."""
 
 import json
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -80,6 +82,18 @@ def desk() -> Iterator[Desk]:
     made = Desk()
     yield made
     made.release_all()
+
+
+def test_rabbitmq_lists_whose_connections_they_are(rabbitmq: Rabbitmq, amqp_url: str) -> None:
+    ours = f'"connection_name","sftp-connector {socket.gethostname()} {os.getpid()}"'
+    with lane(amqp_url, {FetchProgressed: Desk()}):
+        wait_until(lambda: any(ours in line for line in connections_to(rabbitmq, amqp_url)))
+
+
+def connections_to(rabbitmq: Rabbitmq, amqp_url: str) -> list[str]:
+    """Where its clients come from, and what they say of themselves."""
+    listed = rabbitmq.ctl("list_connections", "vhost", "client_properties").splitlines()
+    return [line for line in listed if line.startswith(f"{vhost(amqp_url)}\t")]
 
 
 def test_a_job_is_handled_once_and_gone(amqp_url: str, sender: JobSender, desk: Desk) -> None:

@@ -58,6 +58,11 @@ class Postgres(Server):
             return generated
         return hashlib.blake2b(user.encode(), key=generated.encode(), digest_size=16).hexdigest()
 
+    def has_database(self, name: str) -> bool:
+        """Whether there is such a database."""
+        with psycopg.connect(self.dsn()) as connection:
+            return connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
     def create_database(self, name: str, template: str | None = None) -> None:
         """Create a database, as a copy of ``template`` if given."""
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
