@@ -61,20 +61,23 @@ class Handler:
             self._metrics.stale.labels("import_request").inc()
             log.info("import.not_claimed")
             return
-        with self._leases.held(claim), self._metrics.import_seconds.time():
-            try:
-                with scratch.needed():
-                    self._import_or_refuse(claim)
-            except (BlobMissing, BlobCorrupt) as error:
-                self._metrics.unusable_blobs.inc()
-                log.error("blob.unusable", reason=str(error))
-                with organisation(self._pool, claim.org_id) as db:
-                    Store(db).send_back(claim)
-            except Fenced as error:
-                self._metrics.stale.labels("import").inc()
-                log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
-                with organisation(self._pool, claim.org_id) as db:
-                    Store(db).note_fenced(claim, str(error))
+        try:
+            with self._leases.held(claim), self._metrics.import_seconds.time(), scratch.needed():
+                self._import_or_send_back(claim)
+        except Fenced as error:
+            self._metrics.stale.labels("import").inc()
+            log.warning("import.fenced", reason=str(error), attempt=claim.attempt)
+            with organisation(self._pool, claim.org_id) as db:
+                Store(db).note_fenced(claim, str(error))
+
+    def _import_or_send_back(self, claim: Claim) -> None:
+        try:
+            self._import_or_refuse(claim)
+        except (BlobMissing, BlobCorrupt) as error:
+            self._metrics.unusable_blobs.inc()
+            log.error("blob.unusable", reason=str(error))
+            with organisation(self._pool, claim.org_id) as db:
+                Store(db).send_back(claim)
 
     def _import_or_refuse(self, claim: Claim) -> None:
         try:

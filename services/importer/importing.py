@@ -82,6 +82,8 @@ class FileImport:
             after = files.enter_context(Fingerprints())
             reject_file = files.enter_context(RejectFile(source.table.header.names, self._settings.kept_rejects))
             outcome = self._outcome(source, reject_file)
+            if ended := self._store.end_fenced(self._claim):
+                log.warning("import.ended_fenced", sessions=ended)
             leads.begin_merge()
             with Contested() as contested:
                 merging = Merging(leads, outcome, plan, after, contested)

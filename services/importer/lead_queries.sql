@@ -4,16 +4,6 @@
 -- Imports of one organisation merge one after the other: no deadlock, no lead made twice. This wait may be long.
 select pg_advisory_xact_lock(hashtextextended('leads ' || %(org_id)s::text, 0))
 
--- name: end_fenced
--- Whoever holds that lock while the turn is another's has lost its run, but may stand still in the midst of a COPY, of
--- which PostgreSQL would wait for the rest for ever.
-select pg_terminate_backend(l.pid)
-from pg_locks l
-join pg_stat_activity a on a.pid = l.pid and a.datname = current_database() and a.usename = current_user
-where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and l.pid <> pg_backend_pid()
-  and l.database = a.datid
-  and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended('leads ' || %(org_id)s::text, 0)
-
 -- name: plan_for_batches
 -- Each statement of a batch joins few rows to large tables, by their primary keys. Statistics, which are old while a
 -- table grows fast, would at times have it read a whole table for each batch. For the same reason the organisation

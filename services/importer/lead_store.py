@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-import structlog
-
 from services.importer.copy_text import Cells, block
 from services.importer.core.identity import Known, Resolved
 from services.importer.core.issued import Issued
 from services.importer.core.merge import Batch
 from services.importer.core.people import Person, asked_for, contact_key, doubtful
 from shared.database import Db, Row, queries, see
-
-log = structlog.get_logger()
 
 SQL = queries(Path(__file__).with_name("lead_queries.sql"))
 
@@ -40,9 +36,7 @@ class LeadStore:
         self._settle()
 
     def begin_merge(self) -> None:
-        """End what fenced imports of the organisation left open, wait for others, then make room for batches."""
-        if ended := self._run("end_fenced"):
-            log.warning("import.ended_fenced", sessions=len(ended))
+        """Wait for the organisation's other imports, then make room for batches."""
         self._run("wait_long")
         self._run("lock_organisation")
         self._run("wait_short")

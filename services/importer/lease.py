@@ -28,17 +28,23 @@ class Leases:
     def held(self, claim: Claim) -> Iterator[None]:
         """Keep the claim's lease for as long as the work takes; give it back when the work fails.
 
-        That something else was away counts as no attempt.
+        That something else was away counts as no attempt. Fenced, whatever it failed of, when the run was lost: then
+        somebody else may have ended our session.
         """
         with self._lock:
             self._held.add(claim)
         try:
             yield
+        except Fenced:
+            raise
         except BaseException as error:
             self._forget(claim)
-            self._give_back(claim, counts=not (isinstance(error, Unavailable) or is_away(error)))
+            is_ours = self._give_back(claim, counts=not (isinstance(error, Unavailable) or is_away(error)))
+            if isinstance(error, Exception) and not is_ours:
+                raise Fenced(f"the run was lost, and what was left of it ended with {type(error).__name__}") from None
             raise
-        self._forget(claim)
+        finally:
+            self._forget(claim)
 
     def check(self, claim: Claim) -> None:
         """Raise Fenced when the claim was lost."""
@@ -60,18 +66,18 @@ class Leases:
         for claim in self._claims():
             self._give_back(claim)
 
-    def _give_back(self, claim: Claim, *, counts: bool = True) -> None:
+    def _give_back(self, claim: Claim, *, counts: bool = True) -> bool:
+        """Whether the run was ours, as far as we know."""
         try:
             with organisation(self._pool, claim.org_id) as db:
-                if counts:
-                    Store(db).extend_lease(claim, 0.0)
-                else:
-                    Store(db).put_off(claim)
+                is_ours = Store(db).extend_lease(claim, 0.0) if counts else Store(db).put_off(claim)
         except psycopg.Error as error:
             # Then the lease ends by itself.
             log.warning("lease.not_given_back", run_id=str(claim.run_id), error=describe(error))
-        else:
+            return True
+        if is_ours:
             log.info("lease.given_back", run_id=str(claim.run_id), attempt=claim.attempt)
+        return is_ours
 
     def _forget(self, claim: Claim) -> None:
         with self._lock:

@@ -64,6 +64,17 @@ set local idle_in_transaction_session_timeout to default
 update runs set lease_until = now() + make_interval(secs => %(lease)s)
 where id = %(run_id)s and attempt = %(attempt)s and stage = 'importing'
 
+-- name: end_fenced
+-- Whoever holds the lock of the organisation's leads while the run is ours has lost its own, but may stand still in the
+-- midst of a COPY, of which PostgreSQL would wait for the rest for ever.
+select pg_terminate_backend(l.pid)
+from pg_locks l
+join pg_stat_activity a on a.pid = l.pid and a.datid = l.database and a.usename = current_user
+join runs r on r.id = %(run_id)s and r.attempt = %(attempt)s and r.stage = 'importing' and r.lease_until >= clock_timestamp()
+where l.locktype = 'advisory' and l.objsubid = 1 and l.granted and l.pid <> pg_backend_pid()
+  and l.database = (select oid from pg_database where datname = current_database())
+  and (l.classid::bigint << 32 | l.objid::bigint) = hashtextextended('leads ' || r.org_id::text, 0)
+
 -- name: put_off
 -- Nothing of this attempt was written. It is the last one there was, so nobody else can hold its number, which is given
 -- again. The message is tried again well within the lease.

@@ -94,10 +94,17 @@ class Store:
         """Keep the run; False when it was lost."""
         return self.db.execute(SQL["extend_lease"], {"lease": lease, **claim.fence}).rowcount == 1
 
-    def put_off(self, claim: Claim) -> None:
-        """Have the run wait for its message to be tried again, unless it was lost; the attempt does not count."""
-        if self._one("put_off", **claim.fence) is not None:
+    def end_fenced(self, claim: Claim) -> int:
+        """End the sessions that hold the organisation's leads although the run is ours; how many."""
+        see(self.db, claim.org_id)
+        return len(self.db.execute(SQL["end_fenced"], claim.fence).fetchall())
+
+    def put_off(self, claim: Claim) -> bool:
+        """Have the run wait for its message to be tried again; False when it was lost. The attempt does not count."""
+        is_ours = self._one("put_off", **claim.fence) is not None
+        if is_ours:
             note(self.db, claim.run_id, "put off", f"attempt {claim.attempt}: something that it needs is away")
+        return is_ours
 
     def hold(self, claim: Claim) -> bool:
         """Keep the run from being ended until the transaction ends; False when it was lost or is busy just now."""

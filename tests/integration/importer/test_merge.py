@@ -6,14 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from uuid import UUID
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg_pool import ConnectionPool
 
-from deploy.local.servers.postgres import Postgres
-from deploy.local.stack import ROLES
 from services.importer.copy_text import block
 from services.importer.core import merge
 from services.importer.core.identity import Resolved
@@ -201,47 +198,6 @@ def test_what_somebody_types_during_an_import_stays_where_the_file_says_nothing(
     thread.join()
     # Then both are there
     assert imports.value(shown) is True
-
-
-@pytest.fixture
-def importer_url(imports: Imports, postgres: Postgres) -> str:
-    """The tests' database, as an importer logs in."""
-    postgres.let_in(ROLES["importer"])
-    return postgres.dsn(imports.value("select current_database()"), user=ROLES["importer"])
-
-
-def test_what_a_fenced_import_left_open_in_the_midst_of_a_copy_is_ended(imports: Imports, importer_url: str) -> None:
-    row = Resolved(LeadRow(line=2, name="Acme"), new_id(), True, ())
-    with connect(importer_url, name="frozen") as frozen, connect(importer_url, name="other") as other:
-        # Given an importer that stands still, while PostgreSQL waits for the rest of its rows
-        frozen.autocommit = other.autocommit = False
-        merged(frozen, imports, row)
-        frozen.execute("create temp table rest (one text)")
-        with (
-            frozen.cursor() as cursor,
-            pytest.raises(psycopg.errors.AdminShutdown),
-            cursor.copy("copy rest from stdin"),
-        ):
-            # When another one has the organisation's turn, then it does not wait
-            merged(other, imports, row._replace(lead_id=new_id()))
-        other.commit()
-    assert imports.value("select count(*) from leads") == 1
-
-
-def test_a_lock_that_no_importer_holds_is_waited_for(imports: Imports, importer_url: str) -> None:
-    row = Resolved(LeadRow(line=2, name="Acme"), new_id(), True, ())
-
-    def importing() -> None:
-        with connect(importer_url, name="other") as db, db.transaction():
-            merged(db, imports, row)
-
-    thread = threading.Thread(target=importing)
-    with imports.connections.connection() as db:
-        merged(db, imports)
-        thread.start()
-        wait_for_a_waiter(imports)
-    thread.join()
-    assert imports.value("select count(*) from leads") == 1
 
 
 def test_readers_never_wait_for_an_import(imports: Imports) -> None:
