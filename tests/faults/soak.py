@@ -19,15 +19,16 @@ from tests.faults import admins, broker, database, servers, services, storage  #
 from tests.faults.drill import SETTINGS, Drill, NotHealed
 from tests.faults.fault import FAULTS, Fault, survive
 
+_ALONE = 0.2  # of the exercises
+
 
 def drawn(seed: int) -> list[Fault]:
-    """The faults of an exercise: one that bears no other, or two or three."""
+    """The faults of an exercise: two or three, or at times one that bears no other."""
     draw = random.Random(seed)
-    first = draw.choice(list(FAULTS.values()))
-    if first.alone:
-        return [first]
-    others = [fault for fault in FAULTS.values() if not fault.alone and fault is not first]
-    return [first, *draw.sample(others, draw.choice([1, 2]))]
+    alone = [fault for fault in FAULTS.values() if fault.alone]
+    if draw.random() < _ALONE:
+        return [draw.choice(alone)]
+    return draw.sample([fault for fault in FAULTS.values() if not fault.alone], draw.choice([2, 3]))
 
 
 def main() -> None:
