@@ -28,8 +28,8 @@ class Leases:
     def held(self, claim: Claim) -> Iterator[None]:
         """Keep the claim's lease for as long as the work takes; give it back when the work fails.
 
-        That something else was away counts as no attempt. Fenced, whatever it failed of, when the run was lost: then
-        somebody else may have ended our session.
+        That something else was away counts as no attempt. Fenced when the run was lost and our session ended by whoever
+        has it now.
         """
         with self._lock:
             self._held.add(claim)
@@ -40,8 +40,8 @@ class Leases:
         except BaseException as error:
             self._forget(claim)
             is_ours = self._give_back(claim, counts=not (isinstance(error, Unavailable) or is_away(error)))
-            if isinstance(error, Exception) and not is_ours:
-                raise Fenced(f"the run was lost, and what was left of it ended with {type(error).__name__}") from None
+            if isinstance(error, psycopg.errors.AdminShutdown) and not is_ours:
+                raise Fenced("the run was lost, and the session ended") from None
             raise
         finally:
             self._forget(claim)

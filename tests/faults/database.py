@@ -1,5 +1,6 @@
 """Faults of PostgreSQL: killed, out of reach, read-only, full, locked, too slow."""
 
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from tests.faults.fault import Inject, fault
 
 _TOO_MANY = "too many connections for database"
 _TERMINATED = "terminating connection due to administrator command"
+_NO_SPACE = "No space left on device"
 _BLOCKED = """
     select from pg_stat_activity where %s = any(pg_blocking_pids(pid)) and application_name = 'sftp-connector-importer'
 """
@@ -130,6 +132,41 @@ def tables_are_locked(drill: Drill) -> Iterator[None]:
         time.sleep(1)  # is what is injected
 
 
+@fault(bound=20, amid=True)
+@contextmanager
+def disk_of_the_database_is_full(drill: Drill) -> Iterator[None]:
+    """Temporary tables, which an import writes first, are on a small disk of their own, and it is full."""
+    failed = _logged(drill, _NO_SPACE)
+    folder = drill.stack.home / "small-disk"
+    folder.mkdir(exist_ok=True)
+    owner = (drill.stack.servers.postgres.home / "data").stat()
+    options = f"size=64k,uid={owner.st_uid},gid={owner.st_gid},mode=700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "small", folder], check=True)
+    try:
+        _alter(drill, f"create tablespace small location '{folder}'")
+        _alter(drill, "grant create on tablespace small to public")
+        _alter(drill, "alter DATABASE set temp_tablespaces = small")
+        subprocess.run(
+            ["dd", "if=/dev/zero", f"of={folder}/filler"], capture_output=True, check=False
+        )  # until it is full
+        _end_sessions(drill)
+        yield
+        drill.until_hit(lambda: _logged(drill, _NO_SPACE) > failed, "a session that finds no space")
+    finally:
+        _alter(drill, "alter DATABASE reset temp_tablespaces")
+        _end_sessions(drill)
+        drill.until(lambda: _dropped(drill, "small"), "a tablespace that nobody uses")
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def _dropped(drill: Drill, tablespace: str) -> bool:
+    try:
+        _alter(drill, f"drop tablespace if exists {tablespace}")
+    except psycopg.errors.ObjectNotInPrerequisiteState:  # a session that was ended is not gone yet
+        return False
+    return True
+
+
 def _raises(sqlstate: str, name: str) -> Inject:
 
     @contextmanager
@@ -151,7 +188,6 @@ def _raises(sqlstate: str, name: str) -> Inject:
     return inject
 
 
-fault(bound=20)(_raises("53100", "disk_of_the_database_is_full"))
 fault(bound=20)(_raises("40P01", "deadlocks"))
 fault(bound=20)(_raises("40001", "serialization_failures"))
 

@@ -92,12 +92,14 @@ def test_nobody_of_another_role_or_organisation_is_ended(imports: Imports, impor
         assert ended_by(claim, importers) == 0
 
 
-def test_whatever_a_lost_run_fails_of_it_counts_as_fenced(imports: Imports, importers: ConnectionPool[Db]) -> None:
+def test_whose_session_was_ended_and_run_lost_is_fenced(imports: Imports, importers: ConnectionPool[Db]) -> None:
     leases = Leases(importers, LEASE_SECONDS)
     claim = claimed(imports, importers)
-    imports.all("update runs set attempt = attempt + 1")
+    with pytest.raises(psycopg.errors.AdminShutdown), leases.held(claim):
+        raise psycopg.errors.AdminShutdown
+    imports.all("update runs set attempt = 2, stage = 'importing'")
 
-    with pytest.raises(Fenced, match="AdminShutdown"), leases.held(claim):
+    with pytest.raises(Fenced, match="session ended"), leases.held(claim):
         raise psycopg.errors.AdminShutdown
 
     with pytest.raises(Fenced, match="lease"):
