@@ -102,13 +102,13 @@ def another_connector_s_login_is_damaged(drill: Drill) -> Iterator[None]:
 @contextmanager
 def mapping_is_saved_in_an_import(drill: Drill) -> Iterator[None]:
     """The import in hand keeps the mapping that it began with; then all is imported by the new one, and by the old."""
-    drill.replace("importer", failpoints="import.batch@2=sleep:2")
+    drill.replace("importer", failpoints="import.batch@2=sleep:2", import_threads=1)
     with admins(drill) as uis:
         yield
         # It has read its mapping when it stands still in the midst of its transaction
         drill.until(lambda: drill.rows(_IN_THE_MIDST) and drill.runs("stage = 'importing'"), "an import in hand")
-        _save(uis, {"Won": "LOST"})
         (held,) = drill.runs("stage = 'importing'")
+        _save(uis, {"Won": "LOST"})
         drill.until(lambda: drill.rows(_ENDED, held["id"]), "its end")
         assert drill.rows(_ENDED, held["id"])[0]["mapping_version"] == 1, "it took a mapping that came later"
         _until_mapped(drill, 2, "LOST")

@@ -1,6 +1,7 @@
 """The release before the newest migration and today's code work side by side, before, during and after it."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,11 @@ def former(tmp_path: Path) -> Path:
     return tree
 
 
+def names_of(tree: Path) -> set[str]:
+    """The settings that a release knows."""
+    return set(re.findall(r'"(\w+)",', (tree / "shared" / "setting_names.py").read_text()))
+
+
 class Upgrade(Drill):
     """Starts services of the former release, which know of no roles, until it is told otherwise."""
 
@@ -56,9 +62,9 @@ class Upgrade(Drill):
 @pytest.fixture
 def drill(postgres: Postgres, rabbitmq: Rabbitmq, sshd: Sshd, tmp_path: Path, former: Path) -> Iterator[Upgrade]:
     """The former release on its own schema."""
-    made = Stack(
-        SessionServers(postgres, rabbitmq, sshd), tmp_path, f"t_{tmp_path.name[-12:]}", settings=dict(SETTINGS)
-    )
+    # A setting that the former release does not know is given when it is gone.
+    known = {name: value for name, value in SETTINGS.items() if name in names_of(former)}
+    made = Stack(SessionServers(postgres, rabbitmq, sshd), tmp_path, f"t_{tmp_path.name[-12:]}", settings=known)
     postgres.create_database(made.name)
     rabbitmq.create_vhost(made.name)
     environment = {
