@@ -88,7 +88,13 @@ class Drill(View):
         self._open.close()
 
     def started(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
-        """One more service of this kind, which reaches RabbitMQ and PostgreSQL through the proxies."""
+        """One more service of this kind, ready to work."""
+        made = self.service(name, variables=variables, **settings)
+        made.start()
+        return made
+
+    def service(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
+        """One more service of this kind, not started, which reaches RabbitMQ and PostgreSQL through the proxies."""
         self._numbers[name] += 1
         environment = self.stack.environment(name)
         behind = {
@@ -103,7 +109,6 @@ class Drill(View):
         behind["amqp_url"] = behind["amqp_url"].replace("heartbeat=10", f"heartbeat={_HEARTBEAT_SECONDS}")
         made = self.stack.service(name, self._numbers[name], **(behind | settings))
         made.set_environment(**(variables or {}))
-        made.start()
         return made
 
     def add(self, name: str) -> Service:
@@ -125,11 +130,12 @@ class Drill(View):
         self.services[name] = self.started(name)
 
     def revive(self) -> None:
-        """Start again what died, with its usual settings, as the platform does."""
+        """Start again what died, with its usual settings, as the platform does; what it needs may be away."""
         for name, service in self.services.items():
             if not service.running:
                 self.revived += 1
-                self.services[name] = self.started(name)
+                self.services[name] = self.service(name)
+                self.services[name].launch()
 
     def handles(self) -> dict[int, int]:
         """The open files and sockets of each service's process, by its id."""

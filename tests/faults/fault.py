@@ -17,6 +17,7 @@ class Fault:
     """`inject` breaks something when it is entered and has mended it when it is left."""
 
     name: str
+    part: str  # of the system, that it hits
     how: str  # it is injected, in words
     inject: Inject
     bound: float  # seconds from then until everything is imported
@@ -42,9 +43,9 @@ def fault(
     """Put a fault on the list, under the name of its function."""
 
     def listed(inject: Inject) -> Inject:
-        name, how = inject.__name__, inject.__doc__
+        name, part, how = inject.__name__, inject.__module__.rpartition(".")[2], inject.__doc__
         assert how is not None, f"{name} does not say what it injects"
-        FAULTS[name] = Fault(name, how.splitlines()[0], inject, bound, amid, events_lost, revived, parked, alone)
+        FAULTS[name] = Fault(name, part, how.splitlines()[0], inject, bound, amid, events_lost, revived, parked, alone)
         return inject
 
     return listed

@@ -20,15 +20,19 @@ from tests.faults.drill import SETTINGS, Drill, NotHealed
 from tests.faults.fault import FAULTS, Fault, survive
 
 _ALONE = 0.2  # of the exercises
+# What comes later is mended earlier, and needs nothing that comes before it.
+_PARTS = ("services", "storage", "servers", "broker", "database")
 
 
 def drawn(seed: int) -> list[Fault]:
-    """The faults of an exercise: two or three, or at times one that bears no other."""
+    """The faults of an exercise: of two or three parts of the system, or at times one that bears no other."""
     draw = random.Random(seed)
-    alone = [fault for fault in FAULTS.values() if fault.alone]
     if draw.random() < _ALONE:
-        return [draw.choice(alone)]
-    return draw.sample([fault for fault in FAULTS.values() if not fault.alone], draw.choice([2, 3]))
+        return [draw.choice([fault for fault in FAULTS.values() if fault.alone])]
+    parts = sorted(draw.sample(_PARTS, draw.choice([2, 3])), key=_PARTS.index)
+    return [
+        draw.choice([fault for fault in FAULTS.values() if fault.part == part and not fault.alone]) for part in parts
+    ]
 
 
 def main() -> None:

@@ -51,12 +51,12 @@ class Upgrade(Drill):
 
     former: Path | None = None
 
-    def started(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
+    def service(self, name: str, *, variables: Mapping[str, str] | None = None, **settings: object) -> Service:
         """A service of the former release or of today's."""
         if self.former is None:
-            return super().started(name, variables=variables, **settings)
+            return super().service(name, variables=variables, **settings)
         url: dict[str, object] = {} if name == "fetcher" else {"database_url": self.stack.database_url}
-        return super().started(name, variables={"PYTHONPATH": str(self.former)}, **(url | settings))
+        return super().service(name, variables={"PYTHONPATH": str(self.former)}, **(url | settings))
 
 
 @pytest.fixture

@@ -46,12 +46,15 @@ class Server(ABC):
 
         Does nothing when it runs already. Raises ServerFailed when it cannot be started.
         """
-        if self.running:
-            return
+        if not self.running:
+            self.launch()
+            self._process.wait_ready(self._answers, seconds=self._ready_seconds)
+
+    def launch(self) -> None:
+        """Start the server, which does not run, without waiting until it answers."""
         self.home.mkdir(parents=True, exist_ok=True)
         self._port.settle()
         self._launch()
-        self._process.wait_ready(self._answers, seconds=self._ready_seconds)
 
     def stop(self) -> None:
         """Stop the server and end its sessions; it is killed when it takes too long."""
