@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from uuid import UUID
 
@@ -70,10 +71,30 @@ class Blobs:
     """
 
     def __init__(self, url: str, patience: float = _PATIENCE) -> None:
-        self._store = _store(url, patience)
-        self._copying = _store(url, patience * _COPY_PATIENCE)
-        self._probed = _store(url, min(patience, _READY_PATIENCE))
+        self._url = url
+        self._patience = patience
         self._incoming = Path(url.removeprefix("file://")) / _INCOMING if url.startswith("file://") else None
+        # A folder may be away just now. A bucket is asked for nothing yet, so that a wrong URL is told at once.
+        if self._incoming is None:
+            _ = self._store, self._copying, self._probed
+
+    def _open(self, patience: float) -> ObjectStore:
+        try:
+            return _store(self._url, patience)
+        except OSError as error:
+            raise BlobsUnavailable(_reason(error)) from None
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        return self._open(self._patience)
+
+    @cached_property
+    def _copying(self) -> ObjectStore:
+        return self._open(self._patience * _COPY_PATIENCE)
+
+    @cached_property
+    def _probed(self) -> ObjectStore:
+        return self._open(min(self._patience, _READY_PATIENCE))
 
     def stage(self, chunks: Iterable[bytes]) -> str:
         """Write the bytes aside and return their temporary key. An exception of `chunks` leaves nothing behind."""
@@ -192,8 +213,12 @@ def _available() -> Iterator[None]:
     try:
         yield
     except obstore.exceptions.GenericError as error:
-        reason = _REASON.search(str(error))
-        raise BlobsUnavailable(reason[0] if reason else type(error).__name__) from None
+        raise BlobsUnavailable(_reason(error)) from None
+
+
+def _reason(error: Exception) -> str:
+    found = _REASON.search(str(error))
+    return found[0] if found else type(error).__name__
 
 
 @contextmanager

@@ -95,6 +95,21 @@ def keep(blobs: Blobs, org_id: UUID, content: bytes, chunks: Iterable[bytes] | N
     return key
 
 
+def test_a_folder_that_is_away_at_the_start_is_used_when_it_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    folder.touch()
+    blobs = Blobs(f"file://{folder}")
+    assert not blobs.ready()
+    with pytest.raises(BlobsUnavailable, match="File exists"):
+        blobs.stage([CONTENT])
+
+    folder.unlink()
+
+    assert blobs.ready()
+    blobs.keep(blobs.stage([CONTENT]), "org/a")
+    assert (folder / "org" / "a").read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize(("size", "piece"), [(1, 1), (100_000, 999), (8 * MIB, 32_768), (20 * MIB + 3, MIB)])
 def test_what_was_kept_is_read_again(blobs: Blobs, place: Place, org_id: UUID, size: int, piece: int) -> None:
     # Given
