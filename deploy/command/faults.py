@@ -78,6 +78,8 @@ def of_database(error: psycopg.Error) -> str:
         )
     if isinstance(error, psycopg.errors.LockNotAvailable):
         return "Another session holds a lock that this needs: try again, or see in pg_stat_activity who holds it."
-    found = (words for part, words in _NO_CONNECTION.items() if part in str(error))
+    # An error that a statement met has a state; what is said of a connection that was not made has none.
+    text = "" if error.sqlstate else str(error)
+    found = (words for part, words in _NO_CONNECTION.items() if part in text)
     words = next(found, f"PostgreSQL does not answer ({describe(error)})")
     return f"{words}: is it up, and is SFTP_CONNECTOR_DATABASE_URL right?"

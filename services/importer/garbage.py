@@ -38,6 +38,7 @@ class Garbage:
             lock = db.execute(SQL["lock_garbage"]).fetchone()
             if lock is None or not lock["got"]:
                 return
+            db.execute(SQL["idle_long"])
             for kind in KINDS:
                 self._sweep(db, kind)
             self._blobs.drop_unfinished(datetime.now(UTC) - self._young)

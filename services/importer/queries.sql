@@ -53,7 +53,7 @@ returning id as run_id, org_id, connector_id, checksum, blob, file_size as size,
           coalesce(traceparent, '') as traceparent, coalesce(tracestate, '') as tracestate
 
 -- name: idle_long
--- A store that is slow, or away for a while, must not cost the whole import; but whoever is frozen holds a lock.
+-- A store that is slow, or away for a while, must not cost the whole work; but whoever is frozen holds a lock.
 set local idle_in_transaction_session_timeout = '15min'
 
 -- name: idle_short
