@@ -248,10 +248,14 @@ class Drill(View):
             service.stop()
         self.others.clear()
         self.rows("update connectors set state = 'paused' where id = any(%s) and state = 'active'", self.connector_ids)
+        self.until(self._all_ready, "services that are ready")
         try:
             self.until(lambda: not any(self.under_way().values()), "rest")
         except NotHealed as error:
             raise NotHealed(f"{error}, but {self.under_way()}") from None
+
+    def _all_ready(self) -> bool:
+        return all(service.status("/readyz")[0] == 200 for service in self.services.values())
 
     def under_way(self) -> dict[str, int]:
         """How many runs are open, and how many messages are owed or wait in a queue."""

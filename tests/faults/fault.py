@@ -20,7 +20,8 @@ class Fault:
     part: str  # of the system, that it hits
     how: str  # it is injected, in words
     inject: Inject
-    bound: float  # seconds from then until everything is imported
+    # Seconds from then until everything is imported; a file that changed under a look is looked at again after ten.
+    bound: float
     amid: bool  # it comes while files are under way, not before
     events_lost: bool  # it takes events that were published
     revived: int  # services that may die of it

@@ -110,7 +110,7 @@ def _rewrite(drill: Drill, done: threading.Event) -> None:
                 path.unlink()
 
 
-@fault(bound=10, alone=True)
+@fault(bound=15, alone=True)
 @contextmanager
 def server_loses_the_times_of_files(drill: Drill) -> Iterator[None]:
     """The files' times jump to 1970, yesterday or tomorrow: what is known is not imported again, what changed is."""

@@ -54,7 +54,7 @@ for _point, _name, _passages in (
     fault(bound=15, revived=1, alone=True)(_dies_at(_point, _name, _passages))
 
 
-@fault(bound=10)
+@fault(bound=15)
 @contextmanager
 def two_of_each(drill: Drill) -> Iterator[None]:
     """Two of each service, with two relays."""
@@ -94,11 +94,11 @@ def _wrong_clock(shift: str, seconds: float) -> Inject:
     return inject
 
 
-fault(bound=10, alone=True)(_wrong_clock("+1h", 3600))
-fault(bound=10, alone=True)(_wrong_clock("-1h", -3600))
+fault(bound=15, alone=True)(_wrong_clock("+1h", 3600))
+fault(bound=15, alone=True)(_wrong_clock("-1h", -3600))
 
 
-@fault(bound=10, alone=True)
+@fault(bound=15, alone=True)
 @contextmanager
 def scheduler_clock_jumps(drill: Drill) -> Iterator[None]:
     """The scheduler's clock jumps ahead by an hour while it works, and back by two; no file is looked at more often."""
@@ -166,7 +166,7 @@ def importer_frozen_past_its_lease(drill: Drill) -> Iterator[None]:
     drill.until(lambda: frozen.metric('sftp_connector_stale_total{kind="import"}') >= 1, "a fenced import")
 
 
-@fault(bound=10, amid=True)
+@fault(bound=15, amid=True)
 @contextmanager
 def rolling_restart(drill: Drill) -> Iterator[None]:
     """Each service in turn is asked to stop, and another one started."""

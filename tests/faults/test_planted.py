@@ -122,6 +122,7 @@ def test_every_deviation_is_found_by_the_check_for_it(drill: Drill) -> None:
     drill.services["fetcher"].stop()
     assert "9: fetcher is not well" in told()
     drill.revive()
+    drill.settle()
     assert told() == []
 
     # or a letter that was given up holds a secret
