@@ -33,7 +33,7 @@ test: setup ## Check format, lint, types and tests
 test-faults: setup ## Inject every fault with three seeds and compare the ledger (a quarter of an hour)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults
 
-test-losses: setup ## Try what waits for time-outs: losses of the queue, a frozen blob store, lost connections (four minutes)
+test-losses: setup ## Try what waits or kills: losses of the queue, killed services, a frozen blob store, lost connections (five minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/integration tests/pipeline
 
 test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (six minutes)

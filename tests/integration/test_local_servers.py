@@ -226,6 +226,7 @@ def test_rabbitmq_takes_calls_side_by_side(rabbitmq: Rabbitmq) -> None:
     assert not [vhost for vhost in rabbitmq.ctl("list_vhosts").split() if vhost in names]
 
 
+@pytest.mark.slow
 def test_seaweedfs_keeps_its_objects_over_a_kill_and_takes_nothing_without_a_key(home: Path) -> None:
     with Seaweedfs(home) as server:
         assert listening_addresses(home) == {LOOPBACK}

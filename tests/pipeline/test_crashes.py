@@ -12,6 +12,8 @@ from shared.contracts import ImportRequested
 from tests.pipeline.world import World
 from tests.proxy import Proxy
 
+pytestmark = pytest.mark.slow
+
 LeadsCsv = Callable[..., bytes]
 ROWS = 200
 

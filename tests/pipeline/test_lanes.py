@@ -85,6 +85,7 @@ def test_an_organisation_with_many_files_leaves_importers_to_others(
     assert world.count("runs where attempt = 1") == FILES + 1
 
 
+@pytest.mark.slow
 def test_the_importer_dies_while_many_files_of_one_organisation_wait(
     world: World, neighbour: World, crowd: list[str]
 ) -> None:

@@ -57,6 +57,7 @@ def test_an_idle_service_stops_at_once_with_exit_code_0(world: World, service: s
     assert '"service.stopped"' in running.log_path.read_text()
 
 
+@pytest.mark.slow
 def test_a_stopped_fetcher_hands_its_download_back(world: World, leads_csv: LeadsCsv) -> None:
     content = leads_csv(50, padding=10_000)
     world.put(content)
@@ -75,6 +76,7 @@ def test_a_stopped_fetcher_hands_its_download_back(world: World, leads_csv: Lead
     world.assert_imported_once(50)
 
 
+@pytest.mark.slow
 def test_a_stopped_importer_hands_its_import_back(world: World, leads_csv: LeadsCsv) -> None:
     world.put(leads_csv(50))
     services = world.stack.start(["scheduler", "fetcher"])

@@ -120,6 +120,7 @@ def secrets(world: World, key: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_connection_strings_stay_out_of_logs_when_servers_are_away(world: World, amqp_url: str) -> None:
     services = started(world, amqp_url)
 
