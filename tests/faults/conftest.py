@@ -15,11 +15,15 @@ from tests.conftest import PASSWORD, TEMPLATE
 from tests.faults.drill import SETTINGS, Drill
 from tests.pipeline.conftest import SessionServers, db, leads_csv, stack, ui, world
 
+_LONGEST = ("test_overload.py", "test_planted.py")
+
 __all__ = ["db", "leads_csv", "stack", "ui", "world"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """All tests of this folder take long, but for the sharpest."""
+    # None of them is waited for alone in the end.
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent) and item.path.name != "test_sharpest.py":
             item.add_marker(pytest.mark.slow)
