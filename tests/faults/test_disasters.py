@@ -32,14 +32,6 @@ def client(name: str, dsn: str, *arguments: str) -> None:
     subprocess.run([name, *arguments], env={**os.environ, **where}, check=True)
 
 
-def until_none_is_left_of(drill: Drill, moment: str) -> None:
-    """Wait until no run is open that was queued before then."""
-    drill.until(
-        lambda: not drill.rows("select from runs where stage <> 'done' and queued_at < %s::timestamptz", moment),
-        "the end of the runs before the backup",
-    )
-
-
 def assert_as_the_ledger_says(drill: Drill, handles: dict[int, int], *, lost: Collection[str] = ()) -> None:
     """Everything is imported once and in its place; `lost`: blobs that nobody can bring back."""
     drill.change()
@@ -56,8 +48,10 @@ def test_a_database_that_is_restored_to_an_hour_ago_catches_up_by_itself(
     # Given a backup, and files that change twice after it
     drill.begin(1)
     dump, url, stack = tmp_path / "backup", drill.stack.database_url, drill.stack
-    client("pg_dump", url, "--format=custom", f"--file={dump}")
-    until_none_is_left_of(drill, str(drill.rows("select now()::text as now")[0]["now"]))
+    drill.rest()  # a run that is open in a backup is told of twice
+    with drill.without("scheduler"):
+        drill.rows("update connectors set due_at = now() where id = any(%s)", drill.connector_ids)
+        client("pg_dump", url, "--format=custom", f"--file={dump}")
     before = leads(drill)
     for _ in range(2):
         drill.change()
