@@ -28,6 +28,8 @@ from shared.settings import load
 _PATIENCE_SECONDS = 5.0
 _MOST_SKEW_SECONDS = 2.0
 _MOST_OWED_SECONDS = 60.0
+_MOST_DUE_SECONDS = 900.0
+_MOST_OVERDUE_SECONDS = 300.0
 _FETCHER = {FetchRequested.queue, ConnectionTestRequested.queue}
 _SCHEDULER = {UI_QUEUE, "sftp.reports"}
 
@@ -42,7 +44,7 @@ class Check(NamedTuple):
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check broker, database, blob store, schema, queues, keys and clock."""
+    """Check broker, database, blob store, schema, schedule, leases, queues, keys and clock."""
     settings = load(Settings)
     checks = [check for part in (_database, _broker, _blob_store) for check in part(settings)]
     if as_json:
@@ -63,6 +65,7 @@ def _database(settings: Settings) -> Iterator[Check]:
             yield _clock(looks)
             yield _migrations(looks)
             yield _outbox(looks)
+            yield from _runs(looks)
             yield _keys(looks, settings)
     except Problem as problem:
         yield Check("database", False, "does not show everything", str(problem))
@@ -108,6 +111,17 @@ def _outbox(looks: Looks) -> Check:
     late = owed["seconds"] > _MOST_OWED_SECONDS
     words = f"messages that RabbitMQ is owed: {owed['messages']:,}, the oldest for {owed['seconds']:,.0f} s"
     return Check("outbox", not late, words, "Start a scheduler, and see that RabbitMQ takes messages." if late else "")
+
+
+def _runs(looks: Looks) -> Iterator[Check]:
+    """What a scheduler that is frozen, or waits for somebody's lock, leaves undone though RabbitMQ has its consumer."""
+    late = looks.row("late")
+    due = late["due"] > _MOST_DUE_SECONDS
+    words = f"the connector that waits longest for a run is due for {late['due']:,.0f} s"
+    yield Check("schedule", not due, words, "See ConnectorsPileUp in docs/runbook.md." if due else "")
+    overdue = late["overdue"] > _MOST_OVERDUE_SECONDS
+    words = f"the run that lost its worker first waits for {late['overdue']:,.0f} s"
+    yield Check("leases", not overdue, words, "See LeasesOverdue in docs/runbook.md." if overdue else "")
 
 
 def _keys(looks: Looks, settings: Settings) -> Check:

@@ -104,3 +104,11 @@ select clock_timestamp() as now
 
 -- name: owed
 select count(*) as messages, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as seconds from outbox
+
+-- name: late
+-- How long the first connector waits for a run that a scheduler should have opened, and the first run to be handed on.
+select (select greatest(coalesce(extract(epoch from now() - min(c.due_at)), 0), 0)::float8 from connectors c
+        where c.state = 'active' and c.due_at < now()
+          and not exists (select from runs r where r.connector_id = c.id and r.stage <> 'done')) as due,
+       (select greatest(coalesce(extract(epoch from now() - min(lease_until)), 0), 0)::float8 from runs
+        where stage not in ('waiting', 'done') and not awaits_turn) as overdue

@@ -14,6 +14,7 @@ from deploy.local import demo
 from deploy.local.servers.ports import LOOPBACK
 from deploy.local.servers.process import ServerFailed
 from deploy.local.servers.prometheus import Prometheus
+from deploy.local.service import Service
 from deploy.local.stack import SERVICES, Servers, Stack
 from deploy.local.ui import UI, NoEvent
 
@@ -61,7 +62,7 @@ def up() -> int:
         f"SFTP        {sshd.host}:{sshd.port}, user crm, password crm, files in {sshd.files}\n"
         f"PostgreSQL  {stack.database_url}\n"
         f"RabbitMQ    {stack.amqp_url}\n"
-        + "".join(f"{name:11} {service.url}/metrics, log {service.log_path}\n" for name, service in services.items())
+        + "".join(_line(name, service) for name, service in services.items())
         + f"Prometheus  http://{LOOPBACK}:{prometheus.port}/alerts\n"
         "Play the admin, for example:\n"
         "  .venv/bin/python -m deploy.local ask sftp_connector.test "
@@ -72,6 +73,12 @@ def up() -> int:
         "Stop it with: make down\n"
     )
     return 0
+
+
+def _line(name: str, service: Service) -> str:
+    """Where a service is; one that ran before may be unwell."""
+    unwell = "" if service.ready else f"{'':11} NOT READY: {service.url}/readyz and the operator's doctor say why\n"
+    return f"{name:11} {service.url}/metrics, log {service.log_path}\n{unwell}"
 
 
 def down() -> int:

@@ -40,6 +40,14 @@ class Service(Server):
             with error:
                 return error.code, error.read().decode()
 
+    @property
+    def ready(self) -> bool:
+        """Whether the service says that it can work."""
+        try:
+            return self.status("/readyz")[0] == 200
+        except OSError:
+            return False
+
     def metric(self, series: str) -> float:
         """The value of one series, written as in the exposition format; 0 when there is none yet."""
         for line in self.status("/metrics")[1].splitlines():
@@ -91,7 +99,4 @@ class Service(Server):
         self._process.start(command, env={**own, **self._environment})
 
     def _answers(self) -> bool:
-        try:
-            return self.status("/readyz")[0] == 200
-        except OSError:
-            return False
+        return self.ready

@@ -255,7 +255,7 @@ class Drill(View):
             raise NotHealed(f"{error}, but {self.under_way()}") from None
 
     def _all_ready(self) -> bool:
-        return all(service.status("/readyz")[0] == 200 for service in self.services.values())
+        return all(service.ready for service in self.services.values())
 
     def under_way(self) -> dict[str, int]:
         """How many runs are open, and how many messages are owed or wait in a queue."""

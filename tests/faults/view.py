@@ -80,7 +80,10 @@ class Channel:
 
     def __enter__(self) -> Any:
         self._connection = pika.BlockingConnection(self._parameters)
-        return self._connection.channel()
+        channel = self._connection.channel()
+        # RabbitMQ may lose what is published without, when the connection is closed at once.
+        channel.confirm_delivery()
+        return channel
 
     def __exit__(self, *_: object) -> None:
         if self._connection.is_open:

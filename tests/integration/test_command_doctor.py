@@ -16,7 +16,7 @@ def test_the_doctor_finds_everything_well(operator: Operator, scene: Scene) -> N
 
     parts = {check["part"] for check in found["checks"]}
     assert found["ok"]
-    assert {"database", "clock", "schema", "outbox", "keys", "broker", "blob store"} < parts
+    assert {"database", "clock", "schema", "outbox", "schedule", "leases", "keys", "broker", "blob store"} < parts
     assert {f"queue {UI_QUEUE}", "queue sftp.fetch", f"queue {LARGE_IMPORTS}"} < parts
     assert "✓ database" in operator("doctor").out
 
@@ -83,3 +83,27 @@ def test_the_doctor_misses_a_service(operator: Operator, scene: Scene) -> None:
 
     assert found["queue sftp.import"] == "Start an importer."
     assert "queue sftp.fetch" not in found
+
+
+def test_the_doctor_sees_what_a_frozen_scheduler_leaves_undone(operator: Operator, scene: Scene) -> None:
+    world, scheduler, fetcher = scene.world, scene.services["scheduler"], scene.services["fetcher"]
+    world.until_quiet()
+    fetcher.stop()
+    try:
+        scheduler.freeze()
+        world.db.execute("update connectors set due_at = now() - interval '1 hour'")
+        found = ill(operator)
+        assert "ConnectorsPileUp" in found["schedule"]
+        assert "leases" not in found
+
+        scheduler.thaw()
+        world.until(lambda: world.count("runs where stage = 'queued'") == 1, "a run for a fetcher")
+        scheduler.freeze()
+        world.db.execute("update runs set lease_until = now() - interval '1 hour' where stage = 'queued'")
+        found = ill(operator)
+        assert "LeasesOverdue" in found["leases"]
+        assert "schedule" not in found
+    finally:
+        scheduler.thaw()
+        fetcher.start()
+    world.until_quiet()

@@ -55,8 +55,10 @@ def test_what_is_no_event_is_passed_over(amqp_url: str) -> None:
 
     with desk(BusSettings(amqp_url=amqp_url)) as opened:
         with pika.BlockingConnection(pika.URLParameters(amqp_url)) as connection:
+            channel = connection.channel()
+            channel.confirm_delivery()
             for body in (b"{", b"\xff", b"[]", b"7", b'{"type": "other"}', event):
-                connection.channel().basic_publish(EVENTS_EXCHANGE, "sftp_connector.other", body)
+                channel.basic_publish(EVENTS_EXCHANGE, "sftp_connector.other", body)
         heard = opened.first(lambda told: told["type"] == SyncUnchanged.type, 10)
 
     assert heard["connector_id"] == "c-1"

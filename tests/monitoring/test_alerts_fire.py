@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pika
 import pytest
 
+from tests.integration.amqp import put
 from tests.monitoring.hurry import hurried
 from tests.monitoring.watched import Watched, leads
 
@@ -134,8 +135,7 @@ def test_faults_that_spread(watched: Watched) -> None:
     world.sshd.rotate_host_key()
     look_now(watched)
     world.db.execute("delete from schema_migrations where name = (select max(name) from schema_migrations)")
-    with pika.BlockingConnection(pika.URLParameters(world.stack.amqp_url)) as connection:
-        connection.channel().basic_publish("", "sftp.reports", b"\x00", pika.BasicProperties(delivery_mode=2))
+    put(world.stack.amqp_url, "sftp.reports", b"\x00")
 
     # Then
     until_fired(

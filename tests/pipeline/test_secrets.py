@@ -11,6 +11,7 @@ import pytest
 from deploy.local.service import Service
 from deploy.local.stack import SERVICES
 from shared.bus.events import PARKED_QUEUE
+from tests.integration.amqp import put
 from tests.integration.fetcher.keys import private_key
 from tests.leaks import leaks
 from tests.pipeline.world import World
@@ -127,7 +128,7 @@ def test_connection_strings_stay_out_of_logs_when_servers_are_away(world: World,
     world.stack.servers.postgres.restart()
     world.stack.servers.rabbitmq.ctl("close_all_connections", "test")
 
-    world.until(lambda: all(service.status("/readyz")[0] == 200 for service in services.values()), "ready services")
+    world.until(lambda: all(service.ready for service in services.values()), "ready services")
     world.stack.stop()
     logs = {name: service.log_path.read_text() for name, service in services.items()}
     assert not list(leaks(logs, secrets(world, "no key\n\nwas made")))
@@ -137,8 +138,7 @@ def send_without_its_run(world: World, body: str) -> None:
     """The job once more, but for the field that says which run it is about."""
     message: dict[str, Any] = json.loads(body)
     del message["kwargs"]["job"]["run_id"]
-    with pika.BlockingConnection(pika.URLParameters(world.stack.amqp_url)) as connection:
-        connection.channel().basic_publish("", "sftp.fetch", json.dumps(message).encode())
+    put(world.stack.amqp_url, "sftp.fetch", json.dumps(message).encode())
 
 
 def bodies(world: World, queues: list[str]) -> dict[str, list[str]]:

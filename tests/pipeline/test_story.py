@@ -137,7 +137,7 @@ def test_each_service_serves_metrics_and_health(world: World, service: str) -> N
     running = world.stack.start([service])[service]
 
     assert running.status("/healthz")[0] == 200
-    assert running.status("/readyz")[0] == 200
+    assert running.ready
     assert "sftp_connector_" in running.status("/metrics")[1]
 
 
