@@ -43,12 +43,12 @@ class View:
     def depths(self, queues: Iterable[str]) -> dict[str, int]:
         """How many messages wait in each of the queues that exist."""
         found = {}
-        for queue in queues:
-            try:
-                with self.channel() as channel:
+        with self.channel() as channel:
+            for queue in queues:
+                try:
                     found[queue] = int(channel.queue_declare(queue, passive=True).method.message_count)
-            except ChannelClosedByBroker:
-                continue
+                except ChannelClosedByBroker:
+                    channel = channel.connection.channel()
         return found
 
     def bodies(self, queues: Iterable[str]) -> list[str]:
