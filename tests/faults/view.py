@@ -43,7 +43,8 @@ class View:
     def depths(self, queues: Iterable[str]) -> dict[str, int]:
         """How many messages wait in each of the queues that exist."""
         found = {}
-        with self.channel() as channel:
+        with self.channel() as first:
+            channel = first
             for queue in queues:
                 try:
                     found[queue] = int(channel.queue_declare(queue, passive=True).method.message_count)
