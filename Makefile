@@ -30,7 +30,7 @@ down: ## Stop what "make up" started
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
-test-faults: setup ## Inject every fault with three seeds and compare the ledger (a quarter of an hour)
+test-faults: setup ## Inject every fault with three seeds and compare the ledger (fourteen minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults
 
 test-losses: setup ## Try what waits or kills: losses of the queue, killed services, a frozen blob store, lost connections (five minutes)
@@ -55,8 +55,8 @@ bench-imports: setup ## Compare imports with COPY and a hand-written sync, into 
 bench-memory: setup ## Import a file of 5 GB, into docs/performance.md (40 GB of disk; with ROWS=1000000 less)
 	@$(PYTHON) -m tests.bench.memory --write --rows $(ROWS)
 
-bench-schedule: setup ## Measure a scheduler with up to 100,000 connectors (seven minutes, wants an idle machine)
-	@$(PYTHON) -m tests.bench.schedule
+bench-schedule: setup ## Measure a scheduler with up to 100,000 connectors, into docs/performance.md (five minutes, wants an idle machine)
+	@$(PYTHON) -m tests.bench.schedule --write
 
 lock: setup ## Lock the packages of pyproject.toml again, with hashes
 	@$(PYTHON) -m venv .local/uv
