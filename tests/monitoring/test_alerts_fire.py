@@ -123,8 +123,8 @@ def test_faults_that_spread(watched: Watched) -> None:
     world = watched.world
 
     # When imports are refused at their end, because their connectors were deleted meanwhile
-    importer = watched.run("importer", failpoints="import.finished=sleep:2.5")
-    world.put(leads(20, version=1), path="/exports/a.csv")
+    importer = watched.services["importer"]
+    world.put(leads(6000, version=1), path="/exports/a.csv")  # so many that one deletes in time
     look_now(watched)
     while importer.metric('sftp_connector_stale_total{kind="import"}') < 4:
         world.until(lambda: world.rows(_IMPORTING), "an import in hand", seconds=30)
