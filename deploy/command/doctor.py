@@ -116,12 +116,12 @@ def _outbox(looks: Looks) -> Check:
 def _runs(looks: Looks) -> Iterator[Check]:
     """What a scheduler that is frozen, or waits for somebody's lock, leaves undone though RabbitMQ has its consumer."""
     late = looks.row("late")
-    due = late["due"] > _MOST_DUE_SECONDS
-    words = f"the connector that waits longest for a run is due for {late['due']:,.0f} s"
-    yield Check("schedule", not due, words, "See ConnectorsPileUp in docs/runbook.md." if due else "")
-    overdue = late["overdue"] > _MOST_OVERDUE_SECONDS
-    words = f"the run that lost its worker first waits for {late['overdue']:,.0f} s"
-    yield Check("leases", not overdue, words, "See LeasesOverdue in docs/runbook.md." if overdue else "")
+    for part, seconds, most, who, alert in (
+        ("schedule", late["due"], _MOST_DUE_SECONDS, "a due connector for its run", "ConnectorsPileUp"),
+        ("leases", late["overdue"], _MOST_OVERDUE_SECONDS, "a run for another worker", "LeasesOverdue"),
+    ):
+        words, ill = f"longest wait of {who}: {seconds:,.0f} s", seconds > most
+        yield Check(part, not ill, words, f"See {alert} in docs/runbook.md." if ill else "")
 
 
 def _keys(looks: Looks, settings: Settings) -> Check:
