@@ -33,10 +33,10 @@ test: setup ## Check format, lint, types and tests
 test-faults: setup ## Inject every fault with three seeds and compare the ledger (fourteen minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults
 
-test-losses: setup ## Try what waits or kills: losses of the queue, killed services, a frozen blob store, lost connections (five minutes)
+test-losses: setup ## Try what waits or kills: losses of the queue, killed services, a frozen blob store, lost connections (three minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/integration tests/pipeline
 
-test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (six minutes)
+test-deploy: setup ## Fire every alert on a real Prometheus, ask every panel, and carry out the image's steps (four minutes)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=2 -m slow tests/monitoring tests/unit/deploy
 
 soak: setup ## Inject two or three faults at a time, drawn at random (MINUTES=30; SEED=n repeats an exercise)

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
+
+from deploy.command.faults import of_database
 from deploy.local import demo
 from deploy.local.servers.ports import LOOPBACK
 from deploy.local.servers.process import ServerFailed
@@ -141,7 +144,9 @@ def main() -> int:
                 return ask(arguments.type, arguments.fields, arguments.seconds)
     except ServerFailed as error:
         sys.stderr.write(f"{error}\n")
-        return 1
+    except psycopg.Error as error:
+        sys.stderr.write(f"{of_database(error)}\n")
+    return 1
 
 
 if __name__ == "__main__":

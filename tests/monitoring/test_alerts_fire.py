@@ -38,7 +38,10 @@ def started(
     watched.connect(connectors, "/exports/a.csv", interval_seconds=interval_seconds)
     watched.until(f"sum(sftp_connector_imports_total{{outcome='succeeded'}}) >= {connectors}", "first imports")
     # The first scrapes of a busy machine may come late.
-    watched.world.until(lambda: prometheus.alerts("firing") == set(), "no alert that fires")
+    deadline = time.monotonic() + 20
+    while firing := prometheus.alerts("firing"):
+        assert time.monotonic() < deadline, f"fire without a reason: {sorted(firing)}"
+        time.sleep(0.3)
 
 
 def look_now(watched: Watched) -> None:
@@ -105,7 +108,7 @@ def test_servers_that_are_away(watched: Watched) -> None:
         expected = ("BrokerUnreachable", "BlobStoreUnreachable", "OutboxStuck", "TemporaryFolderUnusable")
         until_fired(watched, *expected, seconds=60)
         servers.postgres.stop()
-        until_fired(watched, "DatabaseUnreachable", "FiguresOld", "LoopFails", seconds=60)
+        until_fired(watched, "DatabaseUnreachable", "FiguresOld", "LoopFails", seconds=90)
 
     # Then they come back, and no service has died of it
     finally:
