@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
+from pika.adapters.blocking_connection import BlockingChannel
 
-from shared.bus.broker import FAULTS, parameters
+from shared.bus.broker import FAULTS, connected, parameters
 from shared.errors import BusUnavailable, describe
 from shared.settings import BusSettings
 
@@ -14,7 +14,7 @@ from shared.settings import BusSettings
 def channel(settings: BusSettings) -> Iterator[BlockingChannel]:
     """A channel with publisher confirms. What was read on it and not acknowledged goes back when it is left."""
     try:
-        with BlockingConnection(parameters(settings.amqp_url.get_secret_value())) as connection:
+        with connected(parameters(settings.amqp_url.get_secret_value())) as connection:
             made = connection.channel()
             made.confirm_delivery()
             yield made

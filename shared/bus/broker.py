@@ -12,8 +12,9 @@ from dramatiq.brokers.rabbitmq import RabbitmqBroker
 from dramatiq.brokers.rabbitmq import _RabbitmqConsumer as RabbitmqConsumer
 from dramatiq.common import dq_name, xq_name
 from dramatiq.errors import BrokerError, ConnectionClosed
+from pika.adapters.blocking_connection import BlockingConnection
 from pika.adapters.utils.connection_workflow import AMQPConnectorException
-from pika.exceptions import AMQPError, ChannelClosedByBroker
+from pika.exceptions import AMQPConnectionError, AMQPError, ChannelClosedByBroker
 
 from shared.bus.stall import Stall
 from shared.errors import BadMessage, Unavailable, describe
@@ -48,6 +49,15 @@ def parameters(url: str) -> pika.URLParameters:
     return made
 
 
+def connected(where: pika.URLParameters) -> BlockingConnection:
+    """A connection; one of FAULTS where there is none."""
+    try:
+        return BlockingConnection(where)
+    except ValueError as error:
+        # What pika raises when the other side resets a connection in the moment in which it is made.
+        raise AMQPConnectionError(describe(error)) from None
+
+
 class SafeConsumer(RabbitmqConsumer):
     """Acknowledges a message only on the connection that brought it.
 
@@ -56,7 +66,10 @@ class SafeConsumer(RabbitmqConsumer):
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+        try:
+            super().__init__(*arguments, **named)
+        except ValueError as error:  # see `connected`
+            raise ConnectionClosed(describe(error)) from None
         self.stall = Stall(self.channel, self.queue_name)
 
     def __next__(self) -> Any:
@@ -121,6 +134,15 @@ class QuorumBroker(RabbitmqBroker):
     def __init__(self, url: str) -> None:
         super().__init__(url=url, confirm_delivery=True, middleware=[RetryOrPark()])
         self.parameters = parameters(url)
+
+    def _of_this_thread(self) -> Any:
+        if getattr(self.state, "connection", None) is None:
+            self.state.connection = connected(self.parameters)
+            self.connections.add(self.state.connection)
+        return self.state.connection
+
+    # As dramatiq deletes it, and made as ours are.
+    connection = vars(RabbitmqBroker)["connection"].getter(_of_this_thread)
 
     @property
     def consumer_class(self) -> type[SafeConsumer]:

@@ -14,7 +14,7 @@ from pika.exceptions import ChannelClosedByBroker
 from pydantic import ValidationError
 
 from shared import tracing
-from shared.bus.broker import FAULTS, NO_DELIVERY_LIMIT, PRECONDITION_FAILED, parameters
+from shared.bus.broker import FAULTS, NO_DELIVERY_LIMIT, PRECONDITION_FAILED, connected, parameters
 from shared.bus.stall import Stall
 from shared.contracts import EVENTS_EXCHANGE, SECRET_FIELDS, UI_EVENTS, UI_EXCHANGE, CloudEvent
 from shared.errors import BadMessage, BusUnavailable, Unavailable, describe
@@ -59,7 +59,7 @@ class EventPublisher:
 
     def _open(self) -> BlockingChannel:
         if self._channel is None:
-            self._connection = BlockingConnection(self._parameters)
+            self._connection = connected(self._parameters)
             self._channel = self._connection.channel()
             self._channel.confirm_delivery()
             self._channel.exchange_declare(EVENTS_EXCHANGE, "topic", durable=True)
@@ -106,7 +106,7 @@ class EventConsumer(threading.Thread):
         self.join(grace_seconds)
 
     def _consume(self) -> None:
-        with BlockingConnection(self._parameters) as connection:
+        with connected(self._parameters) as connection:
             channel = connection.channel()
             declare(channel)
             channel.confirm_delivery()

@@ -7,7 +7,7 @@ from dramatiq.common import xq_name
 from pika.adapters.blocking_connection import BlockingConnection
 from pika.exceptions import ChannelClosedByBroker
 
-from shared.bus.broker import FAULTS, parameters
+from shared.bus.broker import FAULTS, connected, parameters
 from shared.bus.events import PARKED_QUEUE, UI_QUEUE
 from shared.errors import BusUnavailable, describe
 
@@ -58,7 +58,7 @@ class Queues:
 
     def _counts(self, queue: str) -> tuple[int, int]:
         if self._connection is None:
-            self._connection = BlockingConnection(self._parameters)
+            self._connection = connected(self._parameters)
         # RabbitMQ closes the channel of a question about a queue that is not there.
         channel = self._connection.channel()
         try:
