@@ -30,7 +30,7 @@ down: ## Stop what "make up" started
 test: setup ## Check format, lint, types and tests
 	@$(PYTHON) -m deploy.local.check
 
-test-faults: setup ## Inject every fault with three seeds and compare the ledger (fourteen minutes)
+test-faults: setup ## Inject every fault with three seeds and compare the ledger (a quarter of an hour)
 	@$(PYTHON) -m pytest --quiet --durations=10 --numprocesses=3 -m slow --junitxml=.local/faults.xml tests/faults
 
 test-losses: setup ## Try what waits or kills: losses of the queue, killed services, a frozen blob store, lost connections (three minutes)
